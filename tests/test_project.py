@@ -1,0 +1,98 @@
+"""The project itself: notebooks run and are in sync, rooms keep their order, style holds, start-up is quick."""
+
+import filecmp
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import PROJECT
+
+NOTEBOOKS = sorted(p for p in (PROJECT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+
+
+def run(*command, **options):
+    done = subprocess.run(command, cwd=options.pop("cwd", PROJECT), capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{command}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: str(p.relative_to(PROJECT / "nbs")))
+def test_notebook_runs(notebook, tmp_path):
+    "Every notebook runs from top to bottom, as a reader would run it."
+    import nbformat
+    from nbclient import NotebookClient
+
+    book = nbformat.read(notebook, as_version=4)
+    env = os.environ | {"MPLBACKEND": "agg"}
+    NotebookClient(book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute(env=env)
+
+
+def test_notebooks_are_clean():
+    "No outputs, stable ids, format 4.5: a notebook's diff shows what was written and nothing else."
+    for path in NOTEBOOKS:
+        book = json.loads(path.read_text())
+        assert (book["nbformat"], book["nbformat_minor"]) == (4, 5), path
+        ids = [cell["id"] for cell in book["cells"]]
+        assert len(set(ids)) == len(ids), path
+        for cell in book["cells"]:
+            assert not cell.get("outputs") and cell.get("execution_count") is None, f"{path} holds outputs: run nbdev_clean"
+            assert not set(cell["metadata"]) - {"tags"}, f"{path} holds cell metadata: run nbdev_clean"
+
+
+def test_export_is_in_sync(tmp_path):
+    "The package is what the notebooks export, to the letter."
+    for name in ("settings.ini", "pyproject.toml", "nbs", "zenkai_research"):
+        source = PROJECT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name, **({"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}))
+    run(sys.executable, "-c", "from nbdev.export import nbdev_export; nbdev_export()", cwd=tmp_path)
+
+    def differences(one, other):
+        found = filecmp.dircmp(one, other, ignore=["__pycache__"])
+        same, changed, odd = filecmp.cmpfiles(one, other, found.common_files, shallow=False)
+        here = [*changed, *odd, *found.left_only, *found.right_only]
+        below = (differences(one / name, other / name) for name in found.common_dirs)
+        return [str(one / name) for name in here] + [name for names in below for name in names]
+
+    assert differences(PROJECT / "zenkai_research", tmp_path / "zenkai_research") == [], "run nbdev_export"
+
+
+def test_style():
+    run(sys.executable, "-m", "ruff", "check", "zenkai_research", "tests", "experiments")
+
+
+def test_rooms_keep_their_order():
+    "A room imports only from rooms above it in ARCHITECTURE.md (import-linter)."
+    run(os.path.join(os.path.dirname(sys.executable), "lint-imports"), "--no-cache")
+
+
+def test_rooms_of_the_contract_are_the_rooms_there_are():
+    import tomllib
+
+    layers = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = {p.parent.name for p in (PROJECT / "zenkai_research").glob("*/__init__.py")}
+    assert set(layers) == rooms
+    text = (PROJECT / "ARCHITECTURE.md").read_text()
+    assert [room for room in reversed(layers) if f"| `{room}` |" not in text] == []
+
+
+def test_our_scorers_can_all_be_made():
+    from zenkai_research.core.registry import groups, resolve
+
+    assert {"technical", "color"} <= set(groups())
+    for scorer in resolve(["technical", "color"]):
+        for output in scorer.outputs:
+            assert output.help.endswith("."), f"{scorer.name}.{output.name} does not say what it measures"
+            assert output.low < output.high and output.better in ("higher", "lower", "neither")
+
+
+@pytest.mark.parametrize("command", [["-c", "import zenkai_research"], ["-m", "zenkai_research.cli.main", "--help"]], ids=["import", "help"])
+def test_start_up_imports_nothing_heavy(command):
+    "Start-up time is measured in experiments/; what makes it long is checked here."
+    done = subprocess.run([sys.executable, "-X", "importtime", *command], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert not imported & {"torch", "lightning", "captum", "panel", "bokeh", "pandas", "scipy", "sklearn", "skimage", "cv2", "matplotlib", "sqlalchemy"}
