@@ -2,7 +2,10 @@
 import io
 import random
 import struct
+import subprocess
+import sys
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -17,6 +20,7 @@ from zenkai_research.core.settings import test_data
 from zenkai_research.images.decode import decode_frames, describe, read_image
 from zenkai_research.images.samples import sample_photographs
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")  # pytest drops the filter that `decode` sets
 needs_data = pytest.mark.skipif(test_data() is None, reason="the shared test data is not here")
 CAT = Image.open(sample_photographs()["chelsea"]).convert("RGB").resize((150, 100))
 RAMP = (np.arange(256 * 4, dtype=np.uint16) * 64 + 63).reshape(4, 256)  # all of 16 bits, dark to white
@@ -133,7 +137,6 @@ def test_transparent_colours(mode, key):
 
 def test_transparent_16_bit_gray():
     def chunk(name, body): return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-    import zlib
     data = (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 0, 0, 0, 0)) + chunk(b"tRNS", struct.pack(">H", 30000))
             + chunk(b"IDAT", zlib.compress(b"\0" + struct.pack(">HH", 30000, 30001))) + chunk(b"IEND", b""))
     assert read_image(data)[0, :, 0].tolist() == [128, 30001 >> 8]
@@ -309,7 +312,6 @@ def test_cut_heic():
 def test_bombs(monkeypatch):
     data = bytearray(encoded(CAT, "PNG"))
     data[16:24] = struct.pack(">II", 60000, 60000)
-    import zlib
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     assert reason(bytes(data)).startswith("60000 x 60000 pixels are more than the 250,000,000 allowed; set ZENKAI_MAX_PIXELS")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow's own limit, which others may have set, plays no part
@@ -366,3 +368,20 @@ def test_threads_get_the_same_pixels():
     files = [encoded(CAT, "JPEG", icc_profile=profile(ADOBE, 2.2)), encoded(CAT, "PNG", icc_profile=profile(ADOBE, 2.2)), encoded(CAT, "AVIF")] * 40
     with ThreadPoolExecutor(8) as pool: shown = list(pool.map(read_image, files))
     for one, again in zip(shown, shown[3:], strict=False): assert np.array_equal(one, again)
+
+
+def test_odd_tags_print_nothing():
+    code = """
+import io, sys
+from PIL import Image
+from zenkai_research.images.decode import describe, read_image
+exif = Image.Exif(); exif[274] = 6; exif[271] = "maker of cameras"; exif[305] = "some program"
+for format in ("JPEG", "PNG", "WEBP", "TIFF"):
+    file = io.BytesIO(); Image.new("RGB", (20, 10)).save(file, format, exif=exif)
+    data = file.getvalue().replace(b"maker of cameras", b"").replace(b"some program", b"")
+    for look in (read_image, describe):
+        try: look(data)
+        except Exception as e: print(e)
+"""
+    shown = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stderr == ""

@@ -19,6 +19,11 @@ def run(*command, **options):
     return done.stdout
 
 
+def script(name):
+    "A command of the environment the tests run in."
+    return os.path.join(os.path.dirname(sys.executable), name)
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: str(p.relative_to(PROJECT / "nbs")))
 def test_notebook_runs(notebook, tmp_path):
     "Every notebook runs from top to bottom, as a reader would run it."
@@ -48,7 +53,7 @@ def test_export_is_in_sync(tmp_path):
         source = PROJECT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, tmp_path / name, **({"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}))
-    run(sys.executable, "-c", "from nbdev.export import nbdev_export; nbdev_export()", cwd=tmp_path)
+    run(script("nbdev_export"), cwd=tmp_path)
 
     def differences(one, other):
         found = filecmp.dircmp(one, other, ignore=["__pycache__"])
@@ -66,7 +71,7 @@ def test_style():
 
 def test_rooms_keep_their_order():
     "A room imports only from rooms above it in ARCHITECTURE.md (import-linter)."
-    run(os.path.join(os.path.dirname(sys.executable), "lint-imports"), "--no-cache")
+    run(script("lint-imports"), "--no-cache")
 
 
 def test_rooms_of_the_contract_are_the_rooms_there_are():
@@ -96,3 +101,12 @@ def test_start_up_imports_nothing_heavy(command):
     assert done.returncode == 0, done.stderr[-2000:]
     imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert not imported & {"torch", "lightning", "captum", "panel", "bokeh", "pandas", "scipy", "sklearn", "skimage", "cv2", "matplotlib", "sqlalchemy"}
+
+
+def test_readme_lists_every_scorer():
+    from zenkai_research import scorers
+
+    readme = (PROJECT / "README.md").read_text()
+    for row in scorers().query("group in ('technical', 'color')").itertuples():
+        unit = f" {row.unit}" if row.unit else ""
+        assert f"| `{row.output}` | {row.range}{unit} | {row.better} | {row.help} |" in readme, f"README lacks {row.scorer}.{row.output} as it is now"

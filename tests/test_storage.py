@@ -15,7 +15,6 @@ from zenkai_research.storage import catalog
 from zenkai_research.storage.database import Database, migrate, upsert
 from zenkai_research.storage.schema import SCHEMA_VERSIONS, files, now, pictures, tables
 
-
 def test_migrations_build_the_schema(where):
     "What the migrations make is what the schema says, on both databases."
     database = Database(where)

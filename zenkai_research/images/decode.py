@@ -8,6 +8,7 @@ __all__ = ['Facts', 'describe', 'Frame', 'decode_frames', 'read_image']
 # %% ../../nbs/08_images/10_decode.ipynb #8625c603
 import io
 import re
+import struct
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -50,21 +51,36 @@ class _Stream(io.BytesIO):
         return data
 
 # %% ../../nbs/08_images/10_decode.ipynb #1059a734
+_TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1}  # bytes of a value by type
+_TIFF_NEEDED = {258, 273, 279, 320, 324, 325, 34675}  # bits, places of the pixels, palette, colour profile
+
+
+def _tiff_length(data):
+    order = "<" if data[:1] == b"I" else ">"
+    if data[2:4] in (b"+\0", b"\0+"): return struct.unpack_from(order + "Q", data, 8)[0] + 8
+    at = struct.unpack_from(order + "I", data, 4)[0]
+    end = at + 2 + 12 * struct.unpack_from(order + "H", data, at)[0]
+    for tag, kind, count, place in struct.iter_unpack(order + "HHII", data[at + 2:end] if end <= len(data) else b""):
+        size = count * _TIFF_SIZES.get(kind, 0)
+        if tag in _TIFF_NEEDED and size > 4: end = max(end, place + size)
+    return end
+
+
+def _box_length(data):  # of HEIF and AVIF
+    end = 0
+    while end + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, end)
+        if size == 1: size = struct.unpack_from(">Q", data, end + 8)[0]
+        if size < 8 or kind not in (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid"): break  # what phones append does not matter
+        end += size
+    return end
+
+
 def _declared_length(data, format):
     "How long the file must be at least, by its own word."
-    number = lambda at, size=4, order="big": int.from_bytes(data[at:at + size], order)
-    if format == "webp": return 8 + number(4, order="little")
-    if format == "tiff":
-        order = "little" if data[:1] == b"I" else "big"
-        return 2 + (number(8, 8, order) if data[2:4] in (b"+\0", b"\0+") else number(4, order=order))
-    end = 0
-    if format in ("heif", "avif"):
-        while end + 8 <= len(data):
-            size, kind = number(end), data[end + 4:end + 8]
-            if size == 1: size = number(end + 8, 8)
-            if size < 8 or kind not in (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid"): break  # what phones append is not ours
-            end += size
-    return end
+    if format == "webp": return 8 + int.from_bytes(data[4:8], "little")
+    try: return {"tiff": _tiff_length, "heif": _box_length, "avif": _box_length}.get(format, len)(data)
+    except struct.error: return len(data) + 1  # cut within the header itself
 
 # %% ../../nbs/08_images/10_decode.ipynb #4bfba79e
 warnings.filterwarnings("ignore", module=r"PIL\.")  # odd tags in somebody's file are nothing to print; `metadata` reports them

@@ -36,21 +36,22 @@ _BULKY = {0x02BC, 0x8649, 0x83BB, 0x8773, 0x927C}  # XMP, Photoshop, IPTC, colou
 def _directory(block, place, order, big, name, problems):
     "The tags of the IFD at `place`, as {number: value}, and the place of the next IFD (0: none)."
     head, entry, width = ("Q", f"{order}HHQ", 8) if big else ("H", f"{order}HHI", 4)
-    tags, size = {}, 4 + 2 * width
+    tags, damaged, size = {}, [], 4 + 2 * width
     if place + width > len(block): problems.append(f"EXIF: {name} lies outside of the block"); return tags, 0
     (entries,) = struct.unpack_from(order + head, block, place)
     first = place + struct.calcsize(order + head)
     for at in range(first, first + min(entries, 1000) * size, size):
         if at + size > len(block): problems.append(f"EXIF: {name} is cut short"); return tags, 0
         tag, kind, count = struct.unpack_from(entry, block, at)
-        if kind not in _TYPES: problems.append(f"EXIF: {name} tag {tag:#06x} has the unknown type {kind}"); continue
+        if kind not in _TYPES: damaged.append(f"{tag:#06x}"); continue
         length, start = count * _TYPES[kind][1], at + size - width
         if tag in tags or count == 0 or (length > _LONGEST.get(kind, 4096) and tag not in _BULKY): continue
         if length > width: (start,) = struct.unpack_from(order + ("Q" if big else "I"), block, start)
         raw = block[start:start + length]
         if len(raw) == length: tags[tag] = bytes(raw) if tag in _BULKY else _value(raw, kind, count, order)
         elif kind == 2 and raw: tags[tag] = text(raw)  # text that is cut short is still text
-        else: problems.append(f"EXIF: {name} tag {tag:#06x} lies outside of the block")
+        else: damaged.append(f"{tag:#06x}")
+    if damaged: problems.append(f"EXIF: {name} has damaged tags ({', '.join(damaged[:3])}{', ...' if len(damaged) > 3 else ''})")
     after = first + entries * size
     return tags, struct.unpack_from(order + ("Q" if big else "I"), block, after)[0] if after + width <= len(block) else 0
 

@@ -8,7 +8,6 @@ __all__ = ['Blocks', 'find_blocks', 'is_sidecar', 'read_iptc', 'Tags', 'read_tag
 # %% ../../nbs/08_images/40_tags.ipynb #9451c983
 import zlib
 from dataclasses import dataclass, field
-from io import BytesIO
 from struct import error as StructError
 from struct import unpack_from
 
@@ -169,14 +168,68 @@ def _raw(data, blocks):
     elif data[:2] in (b"II", b"MM"): _tiff(data, blocks)  # most raw files are TIFFs
     else: blocks.problems.append("metadata of this kind of raw file is not read")
 
-
-def _heif(data, blocks):
-    import pi_heif
-    try: info = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False).info
-    except Exception as e: blocks.problems.append(f"HEIF: {e}"); return  # libheif's errors have many types
-    blocks.exif, blocks.xmp, blocks.icc = info.get("exif") or b"", info.get("xmp") or b"", info.get("icc_profile") or b""
-
 # %% ../../nbs/08_images/40_tags.ipynb #1c4c494b
+def _boxes(data, start, end):
+    "Kind, start and end of the content of each box."
+    for _ in range(_STEPS):
+        if start + 8 > end: return
+        size, kind = unpack_from(">I4s", data, start)
+        head = 16 if size == 1 else 8
+        if size == 1: (size,) = unpack_from(">Q", data, start + 8)
+        stop = end if size == 0 else min(start + size, end)
+        if stop < start + head: return
+        yield kind, start + head, stop
+        start = stop
+
+
+def _item_kinds(data, start, end):
+    "Item -> `Exif`, `mime application/rdf+xml`, ... (the box iinf)."
+    kinds = {}
+    for kind, at, stop in _boxes(data, start + (8 if data[start] else 6), end):
+        if kind != b"infe" or data[at] < 2: continue
+        item, _, kind = unpack_from(">IH4s" if data[at] > 2 else ">HH4s", data, at + 4)
+        content = data[at + (14 if data[at] > 2 else 12):stop].split(b"\0")[1:2] if kind == b"mime" else []
+        kinds[item] = b" ".join([kind, *content])
+    return kinds
+
+
+def _item_places(data, at):
+    "Item -> whether it lies in the box idat instead of the file, and [(offset, length), ...] (the box iloc)."
+    version, widths = data[at], unpack_from(">BB", data, at + 4)
+    offset, length, base, index = widths[0] >> 4, widths[0] & 15, widths[1] >> 4, widths[1] & 15 if version else 0
+    at += 6
+
+    def take(width):
+        nonlocal at
+        at += width
+        if at > len(data): raise ValueError("the box iloc is cut short")
+        return int.from_bytes(data[at - width:at], "big")
+
+    places, wide = {}, 4 if version == 2 else 2
+    for _ in range(min(take(wide), _STEPS)):
+        item, inside = take(wide), bool(version and take(2) & 15)
+        take(2)
+        start = take(base)
+        places[item] = inside, [(take(index), start + take(offset), take(length))[1:] for _ in range(min(take(2), _STEPS))]
+    return places
+
+# %% ../../nbs/08_images/40_tags.ipynb #80dc56fc
+def _heif(data, blocks):
+    meta = next(((at + 4, end) for kind, at, end in _boxes(data, 0, len(data)) if kind == b"meta"), (0, 0))
+    boxes = {kind: (at, end) for kind, at, end in _boxes(data, *meta)}
+    if b"iinf" not in boxes or b"iloc" not in boxes: blocks.problems.append("HEIF: there is no list of items"); return
+    for kind, at, end in _boxes(data, *boxes.get(b"iprp", (0, 0))):
+        for inner, start, stop in _boxes(data, at, end) if kind == b"ipco" else ():
+            if inner == b"colr" and data[start:start + 4] in (b"prof", b"rICC"): blocks.icc = blocks.icc or data[start + 4:stop]
+    places, idat = _item_places(data, boxes[b"iloc"][0]), boxes.get(b"idat", (0, 0))[0]
+    for item, kind in _item_kinds(data, *boxes[b"iinf"]).items():
+        if kind not in (b"Exif", b"mime application/rdf+xml") or item not in places: continue
+        inside, extents = places[item]
+        content = b"".join(data[start + idat * inside:start + idat * inside + length] for start, length in extents[:64])
+        if kind == b"Exif": blocks.exif = blocks.exif or content[4 + int.from_bytes(content[:4], "big"):]
+        else: blocks.xmp = blocks.xmp or content
+
+# %% ../../nbs/08_images/40_tags.ipynb #f71f4990
 _WALKS = {"jpeg": _jpeg, "png": _png, "webp": _webp, "gif": _gif, "tiff": _tiff, "raw": _raw, "psd": _psd, "heif": _heif, "avif": _heif}
 
 
@@ -189,7 +242,7 @@ def find_blocks(data: bytes,    # the whole file
     walk = _WALKS.get(format_of(name, data[:512]))
     try:
         if walk: walk(data, blocks)
-    except (StructError, IndexError, ValueError) as e: blocks.problems.append(f"the file's structure is damaged ({e})")
+    except (StructError, IndexError, ValueError, OverflowError) as e: blocks.problems.append(f"the file's structure is damaged ({e})")
     return blocks
 
 

@@ -43,7 +43,7 @@ MOST = 2**19  # pixels looked at in each direction
 class Jpeg(Scorer):
     """Blockiness of JPEG compression, from pixels. A picture without a visible grid, or too small to tell, has 0.
 
-    Turning by right angles and mirroring leave it as it is; a JPEG that was resized afterwards has no 8-pixel grid and is not noticed.
+    Turning by right angles and mirroring hardly change it; a JPEG that was resized afterwards has no 8-pixel grid and is not noticed.
     """
     name = "jpeg"
     outputs = (Output("score", "Share of the steps along the 8 x 8 grid of JPEG that their surroundings do not explain; 0: no blocks to be seen, "

@@ -22,36 +22,36 @@ _PICTURE = "width:{size}px;height:{size}px;object-fit:contain;background:rgba(12
 
 def picture_card(library,
                  digest: str,
-                 path: str,        # its name is the caption; the whole path shows when hovered
+                 path: str,        # its name is the caption; folders are left out, as notebooks are passed on
                  lines: list[str], # what to say below
                  size: int = 144,  # pixels
                  ) -> str:         # HTML
     "One thumbnail with its name and some words below."
     try: data = base64.b64encode(library.thumbnail(digest, 2*size).read_bytes()).decode()
     except UnreadableImage: data = ""
-    title, name = escape(printable(path), quote=True), escape(printable(Path(path).name))
+    name = escape(printable(Path(path).name), quote=True)
     style = _PICTURE.format(size=size)
     picture = f'<img src="data:image/webp;base64,{data}" alt="{name}" style="{style}">' if data else f'<div style="{style}"></div>'
     clipped = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
     words = "".join(f'<div style="{clipped}">{escape(line)}</div>' for line in lines)
-    return f'<div style="{_CARD.format(size=size)}" title="{title}">{picture}<div style="{clipped};opacity:.7">{name}</div>{words}</div>'
+    return f'<div style="{_CARD.format(size=size)}" title="{name}">{picture}<div style="{clipped};opacity:.7">{name}</div>{words}</div>'
 
 # %% ../../nbs/36_scoring/20_display.ipynb #ae0942f5
 class PictureTable(pd.DataFrame):
     "A DataFrame with columns path, digest and value that shows its pictures in a notebook."
-    _metadata = ["_library"]
+    _metadata = ["_library", "_label"]
 
     @classmethod
-    def of(cls, frame, library):
+    def of(cls, frame, library, label: str): # label: what `value` is
         table = cls(frame)
-        table._library = library
+        table._library, table._label = library, label
         return table
 
     @property
     def _constructor(self): return pd.DataFrame  # a part of it, or a sum, is an ordinary DataFrame
 
     def _repr_html_(self):
-        cards = [picture_card(self._library, row.digest, row.path, [f"{row.value:.4g}"]) for row in self.head(60).itertuples()]
+        cards = [picture_card(self._library, row.digest, row.path, [f"{self._label} {row.value:.4g}"]) for row in self.head(60).itertuples()]
         more = f"<div>and {len(self) - 60} more</div>" if len(self) > 60 else ""
         return f"<div>{''.join(cards)}</div>{more}" if cards else "<div>no pictures</div>"
 

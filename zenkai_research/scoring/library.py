@@ -13,19 +13,19 @@ from pathlib import Path
 import sqlalchemy as sa
 from fastcore.basics import patch
 
-from ..core.errors import BadOption, LibraryError, UnknownName, UnreadableImage
+from ..core.errors import LibraryError, UnknownName, UnreadableImage
 from ..core.registry import resolve
 from ..core.scorer import Scorer
 from ..core.settings import default_library
-from ..images.hashing import content_digest
-from ..images.metadata import Record
-from ..images.sources import find_sources, location_of, read_location
 from ..images import thumbnails
-from .pipeline import Report, score_sources
-from ..storage import catalog
+from ..images.hashing import content_digest
+from ..images.locations import is_url, location_of, read_location
+from ..images.metadata import Record
+from ..images.sources import find_sources
+from ..storage import catalog, schema
 from ..storage.database import Database, upsert
-from ..storage import schema
 from ..storage.schema import files, metadata, now, pictures, scorers
+from .pipeline import Report, score_sources
 
 # %% ../../nbs/36_scoring/30_library.ipynb #ff7f7a2f
 DEFAULT_SCORERS = ("technical", "color")
@@ -192,33 +192,48 @@ def top(self: Library,
         ):
     "The `n` best pictures by one output, as a DataFrame: path, digest, value, low, high, best first. Shows thumbnails in a notebook."
     from zenkai_research.scoring.display import PictureTable
-    output, place = self.outputs(by)[0], files.alias()
+    output, place, score = self.outputs(by)[0], files.alias(), schema.scores
     down = (output.better != "lower") != worst
-    first = sa.select(sa.func.min(files.c.id)).where(files.c.picture_id == schema.scores.c.picture_id, _here).scalar_subquery()
-    query = (sa.select(schema.scores.c.picture_id, schema.scores.c.value, schema.scores.c.low, schema.scores.c.high, first.label("file_id"))
-             .where(schema.scores.c.output_id == output.id, first.is_not(None)))
-    for name, bounds in (where or {}).items(): query = query.where(schema.scores.c.picture_id.in_(self._within(name, *bounds)))
-    if tag: query = query.where(schema.scores.c.picture_id.in_(sa.select(schema.tags.c.picture_id).where(schema.tags.c.tag == tag)))
-    order = [(column.desc() if down else column.asc()) for column in (schema.scores.c.value, schema.scores.c.picture_id)]
-    best = query.order_by(*order).limit(n).subquery()
+    first = sa.select(sa.func.min(files.c.id)).where(files.c.picture_id == score.c.picture_id, _here).scalar_subquery()
+    query = (sa.select(score.c.picture_id, score.c.value, score.c.low, score.c.high, first.label("file_id"))
+             .where(score.c.output_id == output.id, sa.exists().where(files.c.picture_id == score.c.picture_id, _here)))
+    conditions, few = self._conditions(score.c.picture_id, where or {}, tag)
+    rank = score.c.value + 0 if few else score.c.value  # a sum is not in the index, so the few are looked up and then sorted
+    order = [(column.desc() if down else column.asc()) for column in (rank, score.c.picture_id)]
+    best = query.where(*conditions).order_by(*order).limit(n).subquery()
     order = [(column.desc() if down else column.asc()) for column in (best.c.value, best.c.picture_id)]
     found = self._query(sa.select(place.c.root_id, place.c.path, pictures.c.digest, best.c.value, best.c.low, best.c.high)
                         .join(best, best.c.file_id == place.c.id).join(pictures, pictures.c.id == best.c.picture_id).order_by(*order))
-    return PictureTable.of(found, self)
+    return PictureTable.of(found.astype({"value": float, "low": float, "high": float}), self, by)
+
+
+_FAVOURITES = ("sharpness",)  # the first of these that a library has stands for it where none is named
 
 
 @patch
 def main_output(self: Library) -> str | None: # "scorer.output"
-    "The first output of the library that has a better and a worse end."
-    return next((f"{o.scorer}.{o.output}" for o in self.outputs() if o.better != "neither"), None)
+    "The output to rank by where none is named; None where no output has a better and a worse end."
+    ranked = [o for o in self.outputs() if o.better != "neither"]
+    favourites = [o for name in _FAVOURITES for o in ranked if o.scorer == name]
+    return next((f"{o.scorer}.{o.output}" for o in [*favourites, *ranked]), None)
+
+
+_FEW = 2000
 
 
 @patch
-def _within(self: Library, name, low, high):
-    "The pictures whose output lies within the bounds, as a query."
-    query = sa.select(schema.scores.c.picture_id).where(schema.scores.c.output_id == self.outputs(name)[0].id)
-    if low is not None: query = query.where(schema.scores.c.value >= low)
-    return query if high is None else query.where(schema.scores.c.value <= high)
+def _conditions(self: Library, picture_id, where, tag):
+    """Conditions on a column of picture ids, and whether few pictures meet one of them. Then those are looked up first; else the database goes down the ranking and
+    asks of each picture in turn, which soon fills a page. Left to itself it may do the wrong one and take a hundred times as long."""
+    other, conditions, few = schema.scores.alias(), [], False
+    wanted = [(other, sa.and_(other.c.output_id == self.outputs(name)[0].id, sa.true() if low is None else other.c.value >= low,
+                              sa.true() if high is None else other.c.value <= high)) for name, (low, high) in where.items()]
+    wanted += [(schema.tags, schema.tags.c.tag == tag)] if tag else []
+    for table, condition in wanted:
+        with self.database.read() as c: ids = c.execute(sa.select(table.c.picture_id).where(condition).limit(_FEW + 1)).scalars().all()
+        if len(ids) <= _FEW: few = True
+        conditions.append(picture_id.in_(ids) if len(ids) <= _FEW else sa.exists().where(table.c.picture_id == picture_id, condition))
+    return conditions, few
 
 # %% ../../nbs/36_scoring/30_library.ipynb #048acb65
 @patch
@@ -226,7 +241,7 @@ def _picture_id(self: Library, which):
     "The id of the picture at a path, or with a digest (its first 8 digits or more do)."
     text = os.fspath(which)
     with self.database.read() as c:
-        location = text if "://" in text else os.path.abspath(os.path.expanduser(text))
+        location = text if is_url(text) else os.path.abspath(os.path.expanduser(text))
         for root, here in catalog.root_locations(c).items():
             inside = catalog.path_inside(location, here)
             if inside and (id := c.execute(sa.select(files.c.picture_id).where(files.c.root_id == root, files.c.path == inside)).scalar()): return id
@@ -276,9 +291,9 @@ def tags(self: Library) -> dict[str, int]:
 @patch
 def info(self: Library) -> dict:
     "Where the library is, its schema, and how much is in it."
-    count = lambda table, where=sa.true(): sa.select(sa.func.count()).select_from(table).where(where).scalar_subquery()
-    wanted = dict(pictures=count(pictures), files=count(files, _here & files.c.picture_id.is_not(None)), missing=count(files, ~_here), scores=count(schema.scores),
-                  errors=count(schema.errors.join(files), _here), runs=count(schema.runs), tags=count(schema.tags))
+    count = lambda table, *where: sa.select(sa.func.count()).select_from(table).where(*where).scalar_subquery()
+    wanted = dict(pictures=count(pictures), files=count(files, _here, files.c.picture_id.is_not(None)), missing=count(files, ~_here),
+                  scores=count(schema.scores), errors=count(schema.errors.join(files), _here), runs=count(schema.runs), tags=count(schema.tags))
     with self.database.read() as c:
         found = c.execute(sa.select(*(query.label(name) for name, query in wanted.items()))).one()._asdict()
         at, names = catalog.root_locations(c), list(c.execute(sa.select(scorers.c.name).distinct().order_by(scorers.c.name)).scalars())
@@ -298,4 +313,5 @@ def mount(self: Library,
           ):
     "Say that the photographs of a root are found elsewhere on this machine. Raises `LibraryError`."
     with self.database.write() as c:
-        if not catalog.mount_root(c, location, os.path.abspath(here)): raise LibraryError(f"{self.database} has no root {location}; see `zenkai library info`")
+        if not catalog.mount_root(c, location, here if is_url(here) else os.path.abspath(os.path.expanduser(here))):
+            raise LibraryError(f"{self.database} has no root {location}; see `zenkai library info`")

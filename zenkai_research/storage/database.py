@@ -41,7 +41,8 @@ def _engine(url):
         except ImportError: raise LibraryError("PostgreSQL needs its driver: pip install 'zenkai_research[postgres]'") from None
     path = Path(url.database)
     if path.is_dir(): raise LibraryError(f"{path} is a folder; name a file in it, such as {path/'library.sqlite'}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try: path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e: raise LibraryError(f"{path} cannot be made: {e.strerror}") from e
     engine = sa.create_engine(url)
 
     @event.listens_for(engine, "connect")
@@ -100,11 +101,13 @@ class Database:
         target = Path(path).expanduser()
         if target.exists(): raise LibraryError(f"{target} is there already; a backup never overwrites")
         partial = target.with_name(target.name + ".partial")
-        partial.unlink(missing_ok=True)
-        with contextlib.closing(sqlite3.connect(partial)) as copy, contextlib.closing(sqlite3.connect(self.url.database)) as source:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-        return partial.rename(target)
+        try:
+            partial.unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(partial)) as copy, contextlib.closing(sqlite3.connect(self.url.database)) as source:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            return partial.rename(target)
+        except (OSError, sqlite3.Error) as e: raise LibraryError(f"{target} cannot be written: {e}") from e
 
 # %% ../../nbs/12_storage/10_database.ipynb #ae45b87f
 def schema_state(connection, name) -> str:
