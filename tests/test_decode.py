@@ -385,3 +385,15 @@ for format in ("JPEG", "PNG", "WEBP", "TIFF"):
 """
     shown = subprocess.run([sys.executable, "-W", "default", "-c", code], capture_output=True, text=True, check=True)
     assert shown.stderr == ""
+
+
+def test_heic_that_would_crash_its_reader_is_refused(data):
+    "pi-heif 1.4 segfaults on an item type that is no text; a child process shows that ours does not."
+    import subprocess
+    import sys
+
+    whole = (data / "metadata" / "heic" / "IMG_1034.heic").read_bytes()
+    at = whole.index(b"hvc1", whole.index(b"infe"))
+    code = "import sys; from zenkai_research.images.decode import read_image; read_image(sys.stdin.buffer)"
+    done = subprocess.run([sys.executable, "-c", code], input=whole[:at] + b"hv\xff1" + whole[at + 4:], capture_output=True)
+    assert done.returncode == 1 and b"UnreadableImage" in done.stderr

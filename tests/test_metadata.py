@@ -356,6 +356,12 @@ def test_damaged_files_cost_tags_and_nothing_else():
 
 
 @needs_data
+def test_an_item_of_a_heic_whose_name_is_no_text():
+    data = (FOLDER/"heic"/"IMG_1034.heic").read_bytes()
+    assert read_tags(data).exif["IFD0"] and not read_tags(data.replace(b"Exif", b"Exi\xff", 1)).exif  # the bytes that crash pi_heif 1.4.0
+
+
+@needs_data
 def test_damaged_files_still_give_a_record():
     chance = random.Random(9)
     for picture in PICTURES:

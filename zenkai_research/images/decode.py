@@ -111,11 +111,23 @@ def _open_raw(data):
     image.info.setdefault("exif", raw_exif(data))
     return image
 
+# %% ../../nbs/08_images/10_decode.ipynb #2b2b4406
+_ITEM = re.compile(rb"\0\0..infe(?:[\0-\x02].{7}|[\x03-\xff].{9})", re.DOTALL)
+
+
+def _items_are_named(data):
+    for item in _ITEM.finditer(data):
+        end = item.start() + int.from_bytes(data[item.start():item.start() + 4], "big")
+        try: data[item.end():end].decode()
+        except UnicodeDecodeError: return False
+    return True
+
 # %% ../../nbs/08_images/10_decode.ipynb #bae9f5df
 def _open(data, format):
     if not data: raise _Refused("the file is empty")
     if format is None: raise _Refused("it is no picture of a known format")
     if _declared_length(data, format) > len(data): raise _Refused(_CUT)
+    if format == "heif" and not _items_are_named(data): raise _Refused("it is damaged: an item of it has no proper name")
     image = _open_raw(data) if format == "raw" else _READERS[format](_Stream(data))
     width, height = image.size
     if width * height > max_pixels():
