@@ -262,7 +262,7 @@ def test_a_library_without_scores(zenkai, tmp_path):
     assert zenkai("stats", library=library)[:2] == (0, "No scores yet.\n")
     assert zenkai("stats", "--json", library=library)[:2] == (0, "[]\n")
     assert zenkai("errors", "--json", library=library)[:2] == (0, "[]\n")
-    assert zenkai("top", library=library)[:2] == (0, "Best by contrast\nno pictures\n")
+    assert zenkai("top", library=library)[:2] == (0, "Best by sharpness\nno pictures\n")
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):

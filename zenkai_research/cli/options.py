@@ -9,6 +9,7 @@ __all__ = ['LibraryOption', 'JsonOption', 'library_exists', 'opened', 'hint', 's
 import json
 import math
 import os
+import re
 import shlex
 import sys
 from typing import Annotated
@@ -43,7 +44,9 @@ def opened(library: str | None, # as the option gives it
 
 
 def hint(library: str | None) -> str: # to be added to a command that is suggested
-    return f" --library {shlex.quote(library)}" if library else ""
+    "The option that names this library, without its password."
+    shown = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1@", library or "")
+    return f" --library {shlex.quote(shown)}" if library else ""
 
 # %% ../../nbs/88_cli/04_options.ipynb #529ef242
 def say(*words):
