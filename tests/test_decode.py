@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from zenkai_research.core.errors import UnreadableImage
+from zenkai_research.core.errors import BadOption, UnreadableImage
 from zenkai_research.core.settings import test_data
 from zenkai_research.images.decode import decode_frames, describe, read_image
 from zenkai_research.images.samples import sample_photographs
@@ -318,6 +318,16 @@ def test_bombs(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for format in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "AVIF"): assert read_image(encoded(CAT, format)).shape == (100, 150, 3)
+
+
+def test_a_wrong_setting_is_no_damaged_picture(monkeypatch):
+    data = encoded(CAT, "JPEG")
+    monkeypatch.setenv("ZENKAI_MAX_PIXELS", "plenty")
+    for look in (read_image, describe, lambda data: decode_frames(data, [None, 50])):
+        with pytest.raises(BadOption, match="ZENKAI_MAX_PIXELS: 'plenty'") as caught: look(data)
+        assert caught.value.__cause__ is None
+    monkeypatch.setenv("ZENKAI_MAX_PIXELS", "14999")
+    assert "14,999 allowed" in reason(data)
 
 
 def test_wrong_name_and_no_picture():

@@ -156,7 +156,7 @@ def test_a_part_of_the_collection_marks_nothing_else_as_gone(where, photos):
         (photos / "b" / "00.jpg").unlink()
         assert library.score(photos / "a", "mean").missing == 1
         assert library.score([photos / "04.jpg", photos / "05.jpg"], "mean").missing == 0
-        assert library.info()["roots"] == [str(photos)]
+        assert library.info()["roots"] == [{"here": str(photos)}]
         assert library.score(photos, "mean").missing == 1
 
 
@@ -353,7 +353,7 @@ def test_metadata_and_facts_are_stored(where, data):
         table = library.images().set_index(library.images().path.map(os.path.basename))
         assert table.camera["Canon EOS 7D.jpg"] == "Canon EOS 7D" and table.format["Canon EOS 7D.jpg"] == "jpeg"
         assert table.width["Landscape_6.jpg"] > table.height["Landscape_6.jpg"], "sizes are of the upright picture"
-        assert library.picture(data / "metadata" / "jpg" / "Canon EOS 7D.jpg")["record"].camera_make == "Canon"
+        assert library.picture(data / "metadata" / "jpg" / "Canon EOS 7D.jpg")["metadata"].camera_make == "Canon"
 
 
 def test_memory_is_bounded(tmp_path):

@@ -132,6 +132,13 @@ def test_a_blurred_background_is_not_defocus():
     assert portrait[1] < (all_sharp[1] + all_blurred[1])/2 < portrait[2]
 
 
+def test_a_smaller_copy_is_sharper():
+    for name in "chelsea", "coffee", "astronaut", "china":
+        soft = defocused(photograph(name), 4)
+        full, half = scores(soft), scores(cv2.resize(soft, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+        assert 1.5 < half[0]/full[0] < 2.2 and 0.4 < half[1]/full[1] < 0.7
+
+
 # ---- what must not matter
 
 @settings(max_examples=15, deadline=None)

@@ -2,6 +2,7 @@
 
 import bz2
 import os
+import socket
 import sys
 import threading
 import zipfile
@@ -18,7 +19,7 @@ from zenkai_research.core.settings import test_data
 from zenkai_research.images import locations, sources
 from zenkai_research.images.locations import printable, read_location
 from zenkai_research.images.samples import sample_photographs
-from zenkai_research.images.sources import Entry, Folder, find_sources
+from zenkai_research.images.sources import Archive, Entry, Folder, Problem, Remote, find_sources
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(60)
 
@@ -31,7 +32,7 @@ def fill(folder, *names, data=JPEG):
     return str(folder)
 
 
-def paths(given, **options): return [e.path for s in find_sources(given, **options) for e in s.entries()]
+def paths(given): return [e.path for s in find_sources(given) for e in s.entries()]
 
 
 def listed(given):
@@ -131,8 +132,9 @@ def test_a_locked_folder_is_a_problem_not_an_end(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", guarded)
     source, entries = listed(tmp_path)
     assert [e.path for e in entries] == ["a/1.jpg", "z/3.jpg"] and source.whole
-    problem, = source.problems
-    assert "locked" in problem.source and "Permission denied" in problem.reason
+    assert source.problems == [Problem("locked", "cannot be listed: Permission denied")]
+    part = Folder(str(tmp_path), "locked")
+    assert list(part.entries()) == [] and [p.path for p in part.problems] == ["locked"]
     monkeypatch.undo()
     assert len(list(source.entries())) == 3 and source.problems == []
 
@@ -152,7 +154,42 @@ def test_a_folder_deleted_while_listing_does_not_end_the_run(tmp_path):
     entries = source.entries()
     assert next(entries).path == "a/1.jpg"
     (tmp_path/"b"/"2.jpg").unlink(); (tmp_path/"b").rmdir()
-    assert [e.path for e in entries] == ["c/3.jpg"] and len(source.problems) == 1
+    assert [e.path for e in entries] == ["c/3.jpg"] and source.problems == [Problem("b", "cannot be listed: no such file or folder")]
+
+
+@pytest.mark.parametrize("make", ["folder", "archive"])
+def test_a_root_that_vanishes_is_a_problem_of_the_root(tmp_path, make):
+    gone = fill(tmp_path/"photos", "a.jpg") if make == "folder" else make_zip(tmp_path/"photos.zip", {"a.jpg": JPEG})
+    source, = find_sources(gone)
+    os.rename(gone, gone + " elsewhere")
+    assert list(source.entries()) == [] and [p.path for p in source.problems] == [""] and "no such file" in source.problems[0].reason
+    assert source.exists("a.jpg") is False
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="this system allows only Unicode file names")
+def test_problems_name_folders_as_the_disk_does(tmp_path, monkeypatch):
+    fill(os.fsencode(tmp_path), b"dir\xff\n/b.jpg")
+    scandir = os.scandir
+    def guarded(path):
+        if path.endswith("\n/"): raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+    monkeypatch.setattr(os, "scandir", guarded)
+    source, entries = listed(tmp_path)
+    assert entries == [] and [os.fsencode(p.path) for p in source.problems] == [b"dir\xff\n"]
+
+
+def test_what_is_not_listed_may_still_exist(tmp_path):
+    photos = tmp_path/"photos"
+    fill(photos, "a.jpg", ".hidden/b.jpg", "x/@eaDir/c.jpg"); os.symlink(photos/"x", photos/"y"); os.symlink("nowhere", photos/"dangling.jpg")
+    source, entries = listed(photos)
+    assert [e.path for e in entries] == ["a.jpg", "dangling.jpg"]
+    for path in ("a.jpg", ".hidden/b.jpg", "y/@eaDir/c.jpg", "dangling.jpg"): assert source.exists(path) is True
+    for path in ("b.jpg", "a.jpg/b.jpg", "a\0b"): assert source.exists(path) is False
+    archive = Archive(make_zip(tmp_path/"p.zip", {"a.jpg": JPEG, ".b.jpg": JPEG, "../c.jpg": JPEG}))
+    assert [archive.exists(path) for path in ("a.jpg", ".b.jpg", "../c.jpg", "d.jpg")] == [True, True, False, False]
+    (tmp_path/"p.zip").write_bytes(b"no longer an archive")
+    assert archive.exists("a.jpg") is None
+    assert Remote("memory://t").exists("a.jpg") is None
 
 
 # --- what is a picture
@@ -215,21 +252,22 @@ def test_dots_after_a_link_lead_where_the_system_leads(tmp_path):
     assert paths(f"{tmp_path}/here/link/..") == ["3.jpg", "away/2.jpg"]
 
 
-def test_relative_paths_and_known_roots(tmp_path, monkeypatch):
+def test_relative_paths_and_parts_of_a_root(tmp_path, monkeypatch):
     fill(tmp_path, "a/b/2.jpg", "a/b/3.jpg", "a/b/3.nef")
     monkeypatch.chdir(tmp_path)
     source, = find_sources("a")
     assert (source.root, source.prefix) == (f"{tmp_path}/a", "")
-    for roots in ([str(tmp_path), f"{tmp_path}/a"], [f"{tmp_path}/a", str(tmp_path), "/nowhere"]):
-        source, = find_sources("a/b", roots=roots)
-        entries = list(source.entries())
-        assert (source.root, source.prefix) == (f"{tmp_path}/a", "b")
-        assert [(e.path, e.raw) for e in entries] == [("b/2.jpg", None), ("b/3.jpg", "b/3.nef")]
-        assert entries[0].read() == JPEG
-        single, = find_sources("a/b/3.jpg", roots=roots)
-        assert not single.whole and [(e.path, e.raw) for e in single.entries()] == [("b/3.jpg", "b/3.nef")]
-    assert paths("a/b", roots=["/"]) == [f"{tmp_path}/a/b/2.jpg"[1:], f"{tmp_path}/a/b/3.jpg"[1:]]
-    assert paths("a", roots=[f"{tmp_path}/a"]) == ["b/2.jpg", "b/3.jpg"]
+    entries = list(Folder(f"{tmp_path}/a", "b").entries())
+    assert [(e.path, e.raw) for e in entries] == [("b/2.jpg", None), ("b/3.jpg", "b/3.nef")] and entries[0].read() == JPEG
+
+
+def test_sources_pass_as_they_are(tmp_path):
+    fill(tmp_path, "a/1.jpg", "a/b/2.jpg", "c/3.jpg")
+    part, archive = Folder(str(tmp_path), "a/b"), Archive(make_zip(tmp_path/"x.zip", {"4.jpg": JPEG}))
+    found = find_sources([f"{tmp_path}/a", part, archive, tmp_path/"c"])
+    assert found[1] is part and found[2] is archive and len(found) == 4
+    assert [e.path for s in found for e in s.entries()] == ["1.jpg", "b/2.jpg", "a/b/2.jpg", "4.jpg", "3.jpg"]
+    assert find_sources(part)[0] is part and len(find_sources([part, part])) == 1 and len(find_sources(s for s in (part, archive))) == 2
 
 
 @pytest.mark.parametrize("path", ["nowhere", "nowhere/a.jpg", "a.jpg/b.jpg", "", "a\0b", "file:///nowhere", "memory://nowhere", "nosuch://x"])
@@ -281,7 +319,7 @@ def test_archive_members_are_confined(tmp_path):
     (tmp_path/"x.zip").write_bytes(data.replace(b"fine.jpg", b"fin\0.jpg"))
     source, entries = listed(archive)
     assert [e.path for e in entries] == ["dot.jpg"] and len(source.problems) == len(bad) + 1
-    assert all(archive in p.source and "leads out" in p.reason for p in source.problems)
+    assert {"/etc/abs.jpg", "../up.jpg", r"fin\x00.jpg"} <= {p.path for p in source.problems} and all("leads out" in p.reason for p in source.problems)
     for name in bad:
         with pytest.raises(UnreadableImage): read_location(archive, name)
 
@@ -392,17 +430,32 @@ def test_memory_url(memory):
     assert [e.read() for e in entries] == [b"1", JPEG, b"2"] and entries[2].location == "memory://t/d/夏 1.JPG"
     assert all(isinstance(e.mtime_ns, int) for e in entries) and entries[0].size == 1
     assert paths(["memory://t/d", "memory://t", "memory://t/a.jpg", "memory://t2/x.jpg"]) == ["a.jpg", "bare", "d/夏 1.JPG", "x.jpg"]
-    known, = find_sources("memory://t/d", roots=["memory://t"])
-    assert (known.root, known.prefix, [e.path for e in known.entries()]) == ("memory://t", "d", ["d/夏 1.JPG"])
+    assert [e.path for e in Remote("memory://t", "d").entries()] == ["d/夏 1.JPG"]
     before = entries[0].mtime_ns
     memory.pipe("/t/a.jpg", b"9")
     assert listed("memory://t/a.jpg")[1][0].mtime_ns != before and not find_sources("memory://t/a.jpg")[0].whole
     with pytest.raises(UnreadableImage, match="no such"): read_location("memory://t", "gone.jpg")
 
 
+@pytest.mark.parametrize("given, kept", [
+    (1.5, 1_500_000_000), (-(2**63) / 1e9, None), (2.0**63, None), (1e200, None), (float("-inf"), True), (float("nan"), True), ("yesterday", True)])
+def test_times_fit_a_database(memory, monkeypatch, given, kept):
+    real = MemoryFileSystem.ls
+    monkeypatch.setattr(MemoryFileSystem, "ls", lambda *args, **options: [i | {"created": None, "mtime": given} for i in real(*args, **options)])
+    for entry in Remote("memory://t").entries():
+        assert entry.mtime_ns == kept or kept is True and 0 <= entry.mtime_ns < 2**63
+
+
+def test_times_of_a_disk_fit_a_database(tmp_path, monkeypatch):
+    fill(tmp_path, "a.jpg")
+    for time, kept in [(2**63 - 1, 2**63 - 1), (1 - 2**63, 1 - 2**63), (2**63, None), (-(2**63), None), (1.5, None)]:
+        monkeypatch.setattr(sources, "_scan", lambda folder, time=time: ([("a.jpg", 1, time)], [], [], 0))
+        assert listed(tmp_path)[1][0].mtime_ns == kept
+
+
 def test_memory_root(memory):
     assert {"t/a.jpg", "t2/x.jpg"} <= set(paths("memory://"))
-    assert read_location("memory://", "t/a.jpg") == b"1" and paths("memory://t/a.jpg", roots=["memory://"]) == ["t/a.jpg"]
+    assert read_location("memory://", "t/a.jpg") == b"1" and [e.path for e in Remote("memory://", "t2").entries()] == ["t2/x.jpg"]
     assert paths(["memory://t2", "memory://"]) == paths("memory://")
 
 
@@ -430,8 +483,7 @@ def test_a_store_that_refuses(memory):
     memory.pipe({"/t/locked/x.jpg": b"1", "/t/z/y.jpg": b"2"})
     source, entries = listed("lockedstore://t")
     assert [e.path for e in entries] == ["a.jpg", "bare", "d/夏 1.JPG", "z/y.jpg"]
-    problem, = source.problems
-    assert "lockedstore://t/locked" in problem.source and "Access Denied" in problem.reason
+    assert source.problems == [Problem("locked", "cannot be listed: Access Denied")]
     assert source.others == 4 and len({e.mtime_ns for e in entries}) == 4 and 0 <= min(e.mtime_ns for e in entries) and max(e.mtime_ns for e in entries) < 2**63
     with pytest.raises(UnusableSource, match="Forbidden.*credentials"): find_sources("lockedstore://forbidden")
 
@@ -448,6 +500,7 @@ def server(tmp_path):
     class Quiet(SimpleHTTPRequestHandler):
         def __init__(self, *args): super().__init__(*args, directory=str(tmp_path/"www"))
         def log_message(self, *_): pass
+        def send_head(self): return self.send_error(403) if "secret" in self.path else super().send_head()
     fill(tmp_path/"www", "d/a.jpg", "d/two words.jpg", "d/bare"); fill(tmp_path/"www", "notes.txt", "x.zip", "page.html", data=b"text")
     with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as running:
         thread = threading.Thread(target=running.serve_forever)
@@ -466,15 +519,19 @@ def test_http(server):
 
 
 @pytest.mark.parametrize("path,reason", [("/d/", "web page"), ("/d", "web page"), ("", "web page"), ("/page.html", "web page"),
-                                         ("/none.jpg", "no such file"), ("/x.zip", "fetch it first")])
+                                         ("/none.jpg", "no such file"), ("/secret.jpg", "403"), ("/x.zip", "fetch it first")])
 def test_http_refusals(server, path, reason):
     with pytest.raises(UnusableSource, match=reason): find_sources(server + path)
 
 
 def test_http_server_gone():
     pytest.importorskip("aiohttp", reason="the http client is in the cloud extra")
-    with pytest.raises(UnusableSource, match="check the address"): find_sources("http://127.0.0.1:9/a.jpg")
-    with pytest.raises(UnreadableImage): read_location("http://127.0.0.1:9", "a.jpg")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # taken, but nobody listens
+        root = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(UnusableSource, match="[Cc]onnect.*check the address") as refused: find_sources(f"{root}/a.jpg")
+        with pytest.raises(UnreadableImage, match="[Cc]onnect") as unread: read_location(root, "a.jpg")
+    assert "no such file" not in str(refused.value) + str(unread.value)
 
 
 # --- real folders

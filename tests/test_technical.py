@@ -1,4 +1,6 @@
 """Noise, exposure, contrast and JPEG blocks: known levels on clean photographs, odd pictures, and what must not matter."""
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -11,10 +13,13 @@ from zenkai_research.core.scorer import check
 from zenkai_research.core.settings import test_data
 from zenkai_research.images.decode import Frame, read_image
 from zenkai_research.images.samples import sample_photographs
+from zenkai_research.metrics.blur import Defocus, Motion
+from zenkai_research.metrics.color import Colorfulness, Harmony, Saturation
 from zenkai_research.metrics.contrast import Contrast
 from zenkai_research.metrics.exposure import Exposure, linear_light, luma_histogram, percentile
 from zenkai_research.metrics.jpeg import Jpeg, grid, steps
 from zenkai_research.metrics.noise import Noise, noise_level
+from zenkai_research.metrics.sharpness import Sharpness
 
 SCORERS = [Noise(), Exposure(), Contrast(), Jpeg()]
 TURNS = [lambda a: np.rot90(a), lambda a: np.rot90(a, 2), lambda a: a[:, ::-1], lambda a: a[::-1]]
@@ -75,6 +80,17 @@ def test_same_picture_same_numbers(scorer, photo):
     assert (measure(scorer, photo) == measure(scorer, photo.copy())).all()
 
 
+def test_one_scorer_serves_many_threads(photo):
+    scorers = [*SCORERS, Sharpness(), Defocus(), Motion(), Colorfulness(), Saturation(), Harmony()]
+    pictures = [photo[top:top + 120 + 7 * top, left:left + 200 + 3 * left] for top in (0, 31, 64) for left in (0, 50, 99)] * 3
+    def outputs(rgb):
+        frame = Frame(np.ascontiguousarray(rgb))
+        return np.concatenate([scorer.score([frame])[0] for scorer in scorers])
+    with ThreadPoolExecutor(8) as pool: together = list(pool.map(outputs, pictures))
+    for rgb, found in zip(pictures, together, strict=True): np.testing.assert_array_equal(found, outputs(rgb))
+    assert not any(vars(scorer) for scorer in scorers)
+
+
 # ---- what must not matter
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -113,6 +129,12 @@ def test_noise_survives_borders_and_clipped_sky(photo):
     bordered = cv2.copyMakeBorder(noisy(photo, 8), 80, 80, 0, 0, cv2.BORDER_CONSTANT, value=(90, 90, 90))
     sky = noisy(photo, 8); sky[:200] = 255
     for rgb in (bordered, sky): assert abs(measure(Noise(), rgb)[0] - 8) < 1
+
+
+def test_jpeg_hides_noise_weaker_than_a_quarter_of_its_coarsest_step(photo):
+    def found(sigma, quality): return measure(Noise(), compressed(noisy(photo, sigma), quality))[0]
+    for sigma, quality in ((5, 95), (10, 90), (20, 75)): assert abs(found(sigma, quality) - sigma) < 0.15 * sigma
+    for sigma, quality in ((5, 90), (5, 75), (10, 75)): assert found(sigma, quality) < 0.3 * sigma
 
 
 # ---- exposure

@@ -38,8 +38,11 @@ DECODE_CONTRACT = 1  # part of every fingerprint: raise it when decoding gives o
 
 @dataclass(frozen=True)
 class Pixels:
-    "Needs the decoded picture, as a `zenkai_research.images.decode.Frame`."
-    size: int | None = None  # the shorter side wanted, in pixels; None: all there are
+    """Needs the decoded picture, as a `zenkai_research.images.decode.Frame`.
+
+    Its shorter side is at least `size` pixels, where the file has them; only JPEGs are reduced, others come with every pixel. None: all there are.
+    """
+    size: int | None = None
 
     def identity(self) -> dict: return {"pixels": self.size, "decode": DECODE_CONTRACT}
 
@@ -62,6 +65,7 @@ class Scorer:
     """Turns pictures into named numbers. A subclass gives `name`, `version`, `outputs`, `needs`, and `measure` or `score`.
 
     `version` is raised whenever the numbers change: stored scores of another version are not mixed with these.
+    One object is called from several threads at once, so nothing may be kept in it between calls.
     """
     name: str
     version: str = "1"
@@ -93,8 +97,12 @@ def check(scorer: Scorer,
     k = len(scorer.outputs)
     if values.shape == (n, k): values = np.stack([values, np.full((n, k), np.nan), np.full((n, k), np.nan)], axis=2)
     if values.shape != (n, k, 3): raise ScorerFailed(f"{scorer.name} returned shape {values.shape}, not ({n}, {k})")
-    for output, column in zip(scorer.outputs, values[:, :, 0].T, strict=True):
+    value, low, high = np.moveaxis(values, 2, 0)
+    for output, column in zip(scorer.outputs, value.T, strict=True):
         if not np.isfinite(column).all(): raise ScorerFailed(f"{scorer.name}.{output.name} is not a finite number")
         if column.size and (column.min() < output.low or column.max() > output.high):
             raise ScorerFailed(f"{scorer.name}.{output.name} left its range: {column.min():g} to {column.max():g}, not {output.range}")
+    claimed = ~(np.isnan(low) & np.isnan(high))
+    if not (np.isfinite(low) & np.isfinite(high) & (low <= value) & (value <= high))[claimed].all():
+        raise ScorerFailed(f"{scorer.name} gave an interval that is not finite, or does not hold its value")
     return values

@@ -30,7 +30,7 @@ from PIL.PsdImagePlugin import PsdImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from ..core.errors import UnreadableImage
+from ..core.errors import UnreadableImage, ZenkaiError
 from ..core.settings import max_pixels
 from .formats import format_of
 from .orientation import exif_orientation, turned, turned_size
@@ -139,7 +139,6 @@ _CUT_WORDS = re.compile(r"cut short|truncat|requires a buffer|end of file|not en
 
 
 def _unreadable(error, name, format):
-    if isinstance(error, UnreadableImage): return error
     if isinstance(error, _Refused): reason = str(error)
     elif isinstance(error, MemoryError): reason = "there is not enough memory to decode it"
     elif _CUT_WORDS.search(str(error)): reason = _CUT
@@ -199,6 +198,7 @@ def describe(data: bytes,            # the whole file
         width, height = turned_size(image.size, _orientation(image))
         return Facts(format, width, height, image.mode, _bits(image, data, format), _frames(image), len(data),
                      image.mode in _ALPHA_MODES or "transparency" in image.info, "icc_profile" in image.info)
+    except ZenkaiError: raise
     except Exception as e: raise _unreadable(e, name, format) from e
 
 # %% ../../nbs/08_images/10_decode.ipynb #93b35406
@@ -308,7 +308,10 @@ def decode_frames(data: bytes,                    # the whole file
                   sizes: Iterable[int | None],    # shorter sides wanted; None: every pixel
                   name: str = "picture",          # for the format, where the content does not tell, and for errors
                   ) -> dict[int | None, Frame]:
-    "A frame for each size, with a shorter side of at least that where the picture has it; never enlarged. Raises `UnreadableImage`."
+    """A frame for each size, with a shorter side of at least that where the picture has it; never enlarged. Raises `UnreadableImage`.
+
+    Only JPEGs are reduced (also the one inside a raw file); pictures of other formats come at full size.
+    """
     format = format_of(name, data[:64])
     frames = {}  # scale -> frame
     try:
@@ -318,6 +321,7 @@ def decode_frames(data: bytes,                    # the whole file
             if frames: image = _open(data, format)  # a reader gives its pixels once
             if scale > 1: image.draft(None, (image.width // scale, image.height // scale))
             frames[scale] = Frame(_pixels(image))
+    except ZenkaiError: raise
     except Exception as e: raise _unreadable(e, name, format) from e
     return {size: frames[scale] for size, scale in scales.items()}
 
@@ -325,7 +329,10 @@ def decode_frames(data: bytes,                    # the whole file
 def read_image(source: str | PathLike | bytes | BinaryIO, # a path, the bytes of a file, or a file opened in binary mode
                size: int | None = None,                   # the shorter side wanted; None: every pixel
                ) -> np.ndarray: # uint8, (H, W, 3), yours to change
-    "A picture upright, in sRGB, over neutral gray where transparent; its first frame if it moves. Raises `UnreadableImage`."
+    """A picture upright, in sRGB, over neutral gray where transparent; its first frame if it moves. Raises `UnreadableImage`.
+
+    Only JPEGs are reduced, by `size`, to the smallest scale that still has it; pictures of other formats come at full size.
+    """
     name = str(source) if isinstance(source, (str, PathLike)) else str(getattr(source, "name", "picture"))
     try:
         if isinstance(source, (str, PathLike)): data = Path(source).read_bytes()

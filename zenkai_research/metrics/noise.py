@@ -95,8 +95,8 @@ def noise_level(luma: np.ndarray, # float32 (H, W), 0 to 255
 class Noise(Scorer):
     """Noise level by weak-textured patches. 0 for pictures that are constant, clipped throughout, or under 20 x 20."""
     name = "noise"
-    outputs = (Output("score", "Standard deviation of pixel-to-pixel noise in luma, by principal components of weak-textured patches "
-                      "(Liu, Tanaka and Okutomi 2013); 1: clean, 5: visible, 15: strong.", 0, 128, "lower", "gray levels"),)
+    outputs = (Output("score", "Standard deviation of the pixel-to-pixel noise in luma that the file still holds (Liu, Tanaka and Okutomi 2013); "
+                      "JPEG compression hides most of it; 1: clean, 5: visible, 15: strong.", 0, 128, "lower", "gray levels"),)
     needs = (Pixels(),)
 
     def measure(self, frame): return [noise_level(frame.luma)]

@@ -15,8 +15,8 @@ from .planes import energy, noise_energy
 class Sharpness(Scorer):
     "Root of the gradient energy (Tenengrad) in the sharpest tenth of the blocks of 16 by 16 pixels, less that of noise. 0 without any edge."
     name = "sharpness"
-    outputs = (Output("score", "Gradient energy (Tenengrad, Krotkov 1988) where the picture is sharpest, as root mean square; depends on contrast too.",
-                      0, 181, "higher", "gray levels/px"),)
+    outputs = (Output("score", "Root mean square gradient (Tenengrad, Krotkov 1988) where the picture is sharpest; depends on contrast too, and is per pixel "
+                      "of the file, so pictures of different size do not compare directly.", 0, 181, "higher", "gray levels/px"),)
     def measure(self, frame):
         sharpest = np.percentile(frame.share(energy), 90)
         return [np.sqrt(max(sharpest - frame.share(noise_energy), 0))]

@@ -49,13 +49,12 @@ def now() -> datetime: return datetime.now(UTC)
 # %% ../../nbs/12_storage/00_schema.ipynb #c419470d
 roots = sa.Table("roots", tables,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("location", FileName, nullable=False, unique=True),    # folder, archive or URL
-    sa.Column("archive", sa.Boolean, nullable=False, default=False)) # an archive lies in a folder, but its pictures do not
+    sa.Column("archive", sa.Boolean, nullable=False))                # an archive lies in a folder, but its pictures do not
 
 mounts = sa.Table("mounts", tables,
     sa.Column("root_id", sa.ForeignKey("roots.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("machine", sa.Text, primary_key=True),                 # the network name of a machine...
-    sa.Column("location", FileName, nullable=False))                 # ...where the root is found here instead
+    sa.Column("machine", sa.Text, primary_key=True),                 # `core.settings.machine()`; "": any that has no line of its own
+    sa.Column("location", FileName, nullable=False))                 # folder, archive or URL
 
 pictures = sa.Table("pictures", tables,
     sa.Column("id", sa.Integer, primary_key=True),
@@ -64,7 +63,8 @@ pictures = sa.Table("pictures", tables,
     sa.Column("format", sa.Text),
     sa.Column("width", sa.Integer),                                  # upright, in pixels
     sa.Column("height", sa.Integer),
-    sa.Column("phash", sa.BigInteger, index=True),                   # 64-bit perceptual hash, as a signed number; NULL: not decoded yet
+    sa.Column("phash", sa.BigInteger, index=True),                   # 64-bit perceptual hash, as a signed number
+    sa.Column("facts", sa.Integer, nullable=False, default=0),       # the version of the code that found out all this; 0: not decoded yet
     sa.Column("added", UTCTime, nullable=False))
 
 files = sa.Table("files", tables,
@@ -103,7 +103,7 @@ scorers = sa.Table("scorers", tables,
     sa.Column("name", sa.Text, nullable=False, index=True),
     sa.Column("version", sa.Text, nullable=False),
     sa.Column("provenance", sa.JSON, nullable=False),                # what the fingerprint is the sha256 of
-    sa.Column("used", UTCTime, nullable=False))                      # last; the newest of a name is the one shown
+    sa.Column("used", UTCTime))                                      # last; the newest of a name is the one shown; NULL: never gave a score
 
 outputs = sa.Table("outputs", tables,
     sa.Column("id", sa.Integer, primary_key=True),
@@ -142,7 +142,7 @@ scores = sa.Table("scores", tables,
 errors = sa.Table("errors", tables,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("file_id", sa.ForeignKey("files.id", ondelete="CASCADE"), nullable=False, index=True),
-    sa.Column("stage", sa.Text, nullable=False),                     # read, decode, score
+    sa.Column("stage", sa.Text, nullable=False),                     # list, read, decode, crash, score
     sa.Column("scorer", sa.Text, nullable=False, default=""),        # the scorer's name, for the stage "score"
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),

@@ -13,9 +13,7 @@ def upgrade():
     op.create_table(
         "roots",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("location", FileName, nullable=False),
         sa.Column("archive", sa.Boolean, nullable=False),
-        sa.UniqueConstraint("location", name="uq_roots_location"),
     )
     op.create_table(
         "mounts",
@@ -32,6 +30,7 @@ def upgrade():
         sa.Column("width", sa.Integer),
         sa.Column("height", sa.Integer),
         sa.Column("phash", sa.BigInteger),
+        sa.Column("facts", sa.Integer, nullable=False),
         sa.Column("added", UTCTime, nullable=False),
         sa.UniqueConstraint("digest", name="uq_pictures_digest"),
     )
@@ -78,7 +77,7 @@ def upgrade():
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("version", sa.Text, nullable=False),
         sa.Column("provenance", sa.JSON, nullable=False),
-        sa.Column("used", UTCTime, nullable=False),
+        sa.Column("used", UTCTime),
         sa.UniqueConstraint("fingerprint", name="uq_scorers_fingerprint"),
     )
     op.create_index("ix_scorers_name", "scorers", ["name"])
