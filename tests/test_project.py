@@ -88,7 +88,7 @@ def test_our_scorers_can_all_be_made():
     from zenkai_research.core.registry import groups, resolve
 
     assert {"technical", "color"} <= set(groups())
-    for scorer in resolve(["technical", "color"]):
+    for scorer in resolve(["technical", "color"]).values():
         for output in scorer.outputs:
             assert output.help.endswith("."), f"{scorer.name}.{output.name} does not say what it measures"
             assert output.low < output.high and output.better in ("higher", "lower", "neither")

@@ -11,6 +11,7 @@ _LAZY = {
     "scorers": "zenkai_research.core.registry",
     "scorer": "zenkai_research.core.registry",
     "read_image": "zenkai_research.images.decode",
+    "measure": "zenkai_research.scoring.pipeline",
 }
 __all__ = [*_LAZY]
 

@@ -70,8 +70,8 @@ class Defocus(Scorer):
     """
     name = "defocus"
     outputs = (
-        Output("score", "Gaussian width of the edges where the picture is sharpest, by gradient ratios (Zhuo & Sim 2011); in pixels of the file, so pictures of "
-               "different size do not compare directly; 32 without any edge.", 0, WIDEST, "lower", "px"),
+        Output("score", "Gaussian width of the edges where the picture is sharpest, by gradient ratios (Zhuo & Sim 2011); in pixels of the file, so pictures "
+               "of different size do not compare directly; 32 without any edge.", 0, WIDEST, "lower", "px"),
         Output("typical", "The same in the median block: well above the score where the depth of field is shallow.", 0, WIDEST, "neither", "px"),
     )
     def measure(self, frame):
@@ -105,8 +105,8 @@ class Motion(Scorer):
     """
     name = "motion"
     outputs = (
-        Output("score", "How one-directional the blur is, by directional gradient ratios (after Chen et al. 2010); judged per pixel of the file, so pictures of "
-               "different size do not compare directly; sharp and defocused pictures are near 0.", 0, 1, "lower"),
+        Output("score", "How one-directional the blur is, by directional gradient ratios (after Chen et al. 2010); judged per pixel of the file, so pictures "
+               "of different size do not compare directly; sharp and defocused pictures are near 0.", 0, 1, "lower"),
         Output("angle", "Direction of the motion, anticlockwise from the horizontal; means something only where the score is high.",
                0, 180, "neither", "degrees"),
     )

@@ -62,5 +62,5 @@ def library_html(library) -> str:
     head = f"<b>{escape(info['library'])}</b>: {info['pictures']} pictures, {info['scores']} scores, {info['errors']} errors"
     by = library.main_output()
     if by is None: return f"<div>{head}</div>"
-    rows = [f"<div style='margin-top:6px'>{word} by {escape(by)}</div>{library.top(by, 6, worst=word == 'Worst')._repr_html_()}" for word in ("Best", "Worst")]
+    rows = [f"<div style='margin-top:6px'>{word} by {escape(by.removesuffix('.score'))}</div>{library.top(by, 6, worst=word == 'Worst')._repr_html_()}" for word in ("Best", "Worst")]
     return f"<div>{head}{''.join(rows)}</div>"

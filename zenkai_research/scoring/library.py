@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import sqlalchemy as sa
 from fastcore.basics import patch
 
@@ -24,9 +25,9 @@ from ..images.hashing import content_digest
 from ..images.locations import is_url, join, printable, read_location
 from ..images.metadata import Record
 from ..images.sources import find_sources
-from ..storage import catalog, schema
+from ..storage import catalog
+from ..storage import schema as t
 from ..storage.database import Database, in_pieces, upsert
-from ..storage.schema import files, metadata, now, pictures, scorers
 from .pipeline import Report, score_sources
 
 # %% ../../nbs/36_scoring/30_library.ipynb #ff7f7a2f
@@ -73,11 +74,11 @@ def score(self: Library,
 # %% ../../nbs/36_scoring/30_library.ipynb #fd352d92
 def _current_outputs(every_version=False):
     "The outputs to look at, as a query."
-    newest = sa.func.row_number().over(partition_by=scorers.c.name, order_by=(scorers.c.used.desc(), scorers.c.id.desc())).label("age")
-    aged = sa.select(scorers.c.id, scorers.c.name, scorers.c.fingerprint, newest).where(scorers.c.used.is_not(None)).subquery()
-    query = sa.select(schema.outputs.c.id, aged.c.name.label("scorer"), aged.c.fingerprint, schema.outputs.c.name.label("output"), schema.outputs.c.position,
-                      schema.outputs.c.better, schema.outputs.c.unit, schema.outputs.c.low, schema.outputs.c.high, schema.outputs.c.help)
-    query = query.join(aged, aged.c.id == schema.outputs.c.scorer_id).order_by(aged.c.id, schema.outputs.c.position)
+    newest = sa.func.row_number().over(partition_by=t.scorers.c.name, order_by=(t.scorers.c.used.desc(), t.scorers.c.id.desc())).label("age")
+    aged = sa.select(t.scorers.c.id, t.scorers.c.name, t.scorers.c.fingerprint, newest).where(t.scorers.c.used.is_not(None)).subquery()
+    query = sa.select(t.outputs.c.id, aged.c.name.label("scorer"), aged.c.fingerprint, t.outputs.c.name.label("output"), t.outputs.c.position,
+                      t.outputs.c.better, t.outputs.c.unit, t.outputs.c.low, t.outputs.c.high, t.outputs.c.help)
+    query = query.join(aged, aged.c.id == t.outputs.c.scorer_id).order_by(aged.c.id, t.outputs.c.position)
     return query if every_version else query.where(aged.c.age == 1)
 
 
@@ -132,7 +133,7 @@ def _query(self: Library, query):
     return frame
 
 # %% ../../nbs/36_scoring/30_library.ipynb #37c554c1
-_here = files.c.missing.is_(False)
+_here = t.files.c.missing.is_(False)
 
 
 @patch
@@ -140,25 +141,25 @@ def images(self: Library,
            missing: bool = False, # also files that were here once
            ):
     "All pictures' files as a DataFrame: path, digest, format, width, height, bytes, taken, camera, lens, rating, raw, missing."
-    query = (sa.select(files.c.root_id, files.c.path, pictures.c.digest, pictures.c.format, pictures.c.width, pictures.c.height, pictures.c.bytes,
-                       metadata.c.taken, metadata.c.camera, metadata.c.lens, metadata.c.rating, files.c.raw, files.c.missing)
-             .join(pictures, pictures.c.id == files.c.picture_id).outerjoin(metadata, metadata.c.picture_id == pictures.c.id)
-             .order_by(files.c.root_id, files.c.path))
+    query = (sa.select(t.files.c.root_id, t.files.c.path, t.pictures.c.digest, t.pictures.c.format, t.pictures.c.width, t.pictures.c.height, t.pictures.c.bytes,
+                       t.metadata.c.taken, t.metadata.c.camera, t.metadata.c.lens, t.metadata.c.rating, t.files.c.raw, t.files.c.missing)
+             .join(t.pictures, t.pictures.c.id == t.files.c.picture_id).outerjoin(t.metadata, t.metadata.c.picture_id == t.pictures.c.id)
+             .order_by(t.files.c.root_id, t.files.c.path))
     return self._query(query if missing else query.where(_here))
 
 
 @patch
 def errors(self: Library):
     "What could not be read, decoded or scored, as a DataFrame: path, stage, scorer, reason, run."
-    return self._query(sa.select(files.c.root_id, files.c.path, schema.errors.c.stage, schema.errors.c.scorer, schema.errors.c.reason, schema.errors.c.run_id.label("run"))
-                       .join(schema.errors, schema.errors.c.file_id == files.c.id).where(_here).order_by(files.c.root_id, files.c.path, schema.errors.c.id))
+    return self._query(sa.select(t.files.c.root_id, t.files.c.path, t.errors.c.stage, t.errors.c.scorer, t.errors.c.reason, t.errors.c.run_id.label("run"))
+                       .join(t.errors, t.errors.c.file_id == t.files.c.id).where(_here).order_by(t.files.c.root_id, t.files.c.path, t.errors.c.id))
 
 
 @patch
 def runs(self: Library):
     "Every run as a DataFrame: run, started, finished, state, parameters, versions, counts."
-    return self._query(sa.select(schema.runs.c.id.label("run"), schema.runs.c.started, schema.runs.c.finished, schema.runs.c.state, schema.runs.c.parameters, schema.runs.c.versions,
-                                 schema.runs.c.counts).order_by(schema.runs.c.id))
+    return self._query(sa.select(t.runs.c.id.label("run"), t.runs.c.started, t.runs.c.finished, t.runs.c.state, t.runs.c.parameters, t.runs.c.versions,
+                                 t.runs.c.counts).order_by(t.runs.c.id))
 
 # %% ../../nbs/36_scoring/30_library.ipynb #05ce1514
 @patch
@@ -169,19 +170,26 @@ def scores(self: Library,
            ):
     "All scores as a DataFrame, one row a file and output: path, digest, scorer, output, value, low, high."
     import pandas as pd
-    places = self._query(sa.select(files.c.picture_id, files.c.root_id, files.c.path, pictures.c.digest)
-                         .join(pictures, pictures.c.id == files.c.picture_id).where(_here).order_by(files.c.root_id, files.c.path))
-    if unique: places = places.drop_duplicates("picture_id")
     named = self.outputs(scorer, every_version)
+    places = self._query(sa.select(t.files.c.picture_id, t.files.c.root_id, t.files.c.path, t.pictures.c.digest)
+                         .join(t.pictures, t.pictures.c.id == t.files.c.picture_id).where(_here).order_by(t.files.c.root_id, t.files.c.path))
+    if unique: places = places.drop_duplicates("picture_id")
     with self.database.read() as c:
-        query = sa.select(schema.scores.c.picture_id, schema.scores.c.output_id, schema.scores.c.value, schema.scores.c.low, schema.scores.c.high)
-        rows = c.execute(query.where(schema.scores.c.output_id.in_([o.id for o in named]))).all()
-    values = pd.DataFrame(rows, columns=["picture_id", "output_id", "value", "low", "high"]).astype({"value": float, "low": float, "high": float})
-    names = _frame([(o.id, o.scorer, o.output, o.fingerprint, place) for place, o in enumerate(named)],
-                   ["output_id", "scorer", "output", "fingerprint", "order"])
-    table = places.assign(place=range(len(places))).merge(values, on="picture_id").merge(names, on="output_id")
-    table = table.sort_values(["place", "order"], ignore_index=True)
-    return table[["path", "digest", "scorer", "output", "value", "low", "high", *(["fingerprint"] if every_version else [])]]
+        query = sa.select(t.scores.c.picture_id, t.scores.c.output_id, t.scores.c.value, t.scores.c.low, t.scores.c.high)
+        found = c.execute(query.where(t.scores.c.output_id.in_([o.id for o in named]))).all()
+    picture, output, *numbers = (np.array(column, float) for column in (zip(*found, strict=True) if found else [()]*5))
+    ids = np.array([o.id for o in named])
+    output = np.argsort(ids)[np.searchsorted(ids, output, sorter=np.argsort(ids))]  # its place among the named ones
+    sorting = np.lexsort((output, picture))
+    picture, output, (value, low, high) = picture[sorting], output[sorting], (column[sorting] for column in numbers)
+    start, end = (np.searchsorted(picture, places.picture_id.to_numpy(float), side) for side in ("left", "right"))
+    place = np.repeat(np.arange(len(places)), end - start)                    # which file a row of the table is about
+    row = np.arange(len(place)) - np.repeat(np.cumsum(end - start) - end, end - start)  # which score stands in it
+    of = lambda values, which: np.array(values, dtype=object)[which] if len(which) else []
+    columns = {"path": of(places.path, place), "digest": of(places.digest, place), "scorer": of([o.scorer for o in named], output[row]),
+               "output": of([o.output for o in named], output[row]), "value": value[row], "low": low[row], "high": high[row]}
+    if every_version: columns["fingerprint"] = of([o.fingerprint for o in named], output[row])
+    return pd.DataFrame({name: pd.Series(values, dtype=float if name in ("value", "low", "high") else object) for name, values in columns.items()})
 
 # %% ../../nbs/36_scoring/30_library.ipynb #d5195d76
 @patch
@@ -191,11 +199,11 @@ def _picture_id(self: Library, which, connection):
     places = [text] if is_url(text) else [os.path.abspath(os.path.expanduser(text)), os.path.realpath(os.path.expanduser(text))]
     for location in places:
         for root, here in catalog.root_locations(connection).items():
-            at = sa.and_(files.c.root_id == root, files.c.path == catalog.path_inside(location, here))
-            if catalog.path_inside(location, here) and (id := connection.execute(sa.select(files.c.picture_id).where(at)).scalar()): return id
+            at = sa.and_(t.files.c.root_id == root, t.files.c.path == catalog.path_inside(location, here))
+            if catalog.path_inside(location, here) and (id := connection.execute(sa.select(t.files.c.picture_id).where(at)).scalar()): return id
     start = text.lower()
     if not re.fullmatch("[0-9a-f]{8,64}", start): raise LibraryError(f"{printable(text)} is not in {self.database}; score it first")
-    ids = connection.execute(sa.select(pictures.c.id).where(pictures.c.digest >= start, pictures.c.digest <= start + "g").limit(2)).scalars().all()
+    ids = connection.execute(sa.select(t.pictures.c.id).where(t.pictures.c.digest >= start, t.pictures.c.digest <= start + "g").limit(2)).scalars().all()
     if len(ids) == 1: return ids[0]
     raise LibraryError(f"{self.database} has {'several pictures' if ids else 'no picture'} whose digest begins with {start}")
 
@@ -205,8 +213,8 @@ def read(self: Library, which: str | os.PathLike) -> bytes:
     "The bytes of a picture (by path or digest), from whichever of its files still holds them. Raises `UnreadableImage`, `LibraryError`."
     with self.database.read() as c:
         id, at = self._picture_id(which, c), catalog.root_locations(c)
-        digest = c.execute(sa.select(pictures.c.digest).where(pictures.c.id == id)).scalar_one()
-        places = c.execute(sa.select(files.c.root_id, files.c.path).where(files.c.picture_id == id).order_by(files.c.missing, files.c.id)).all()
+        digest = c.execute(sa.select(t.pictures.c.digest).where(t.pictures.c.id == id)).scalar_one()
+        places = c.execute(sa.select(t.files.c.root_id, t.files.c.path).where(t.files.c.picture_id == id).order_by(t.files.c.missing, t.files.c.id)).all()
     for root, path in places:
         if root not in at: continue  # on another machine
         try: data = read_location(at[root], path)
@@ -260,18 +268,18 @@ def top(self: Library,
     "The `n` best pictures by one output, as a DataFrame: path, digest, value, low, high, best first. Shows thumbnails in a notebook."
     from zenkai_research.scoring.display import PictureTable
     if n < 1: raise BadOption("n", f"{n} is not a number above zero")
-    output, place, score = self._one_output(by), files.alias(), schema.scores
+    output, place, score = self._one_output(by), t.files.alias(), t.scores
     down = (output.better != "lower") != worst
-    first = sa.select(sa.func.min(files.c.id)).where(files.c.picture_id == score.c.picture_id, _here).scalar_subquery()
+    first = sa.select(sa.func.min(t.files.c.id)).where(t.files.c.picture_id == score.c.picture_id, _here).scalar_subquery()
     query = (sa.select(score.c.picture_id, score.c.value, score.c.low, score.c.high, first.label("file_id"))
-             .where(score.c.output_id == output.id, sa.exists().where(files.c.picture_id == score.c.picture_id, _here)))
+             .where(score.c.output_id == output.id, sa.exists().where(t.files.c.picture_id == score.c.picture_id, _here)))
     conditions, few = self._conditions(score.c.picture_id, bounds(where), tag)
     rank = score.c.value + 0 if few else score.c.value  # a sum is not in the index, so the few are looked up and then sorted
     order = [(column.desc() if down else column.asc()) for column in (rank, score.c.picture_id)]
     best = query.where(*conditions).order_by(*order).limit(n).subquery()
     order = [(column.desc() if down else column.asc()) for column in (best.c.value, best.c.picture_id)]
-    found = self._query(sa.select(place.c.root_id, place.c.path, pictures.c.digest, best.c.value, best.c.low, best.c.high)
-                        .join(best, best.c.file_id == place.c.id).join(pictures, pictures.c.id == best.c.picture_id).order_by(*order))
+    found = self._query(sa.select(place.c.root_id, place.c.path, t.pictures.c.digest, best.c.value, best.c.low, best.c.high)
+                        .join(best, best.c.file_id == place.c.id).join(t.pictures, t.pictures.c.id == best.c.picture_id).order_by(*order))
     return PictureTable.of(found.astype({"value": float, "low": float, "high": float}), self, by)
 
 
@@ -291,12 +299,15 @@ _FEW = 2000
 
 @patch
 def _conditions(self: Library, picture_id, where, tag):
-    """Conditions on a column of picture ids, and whether few pictures meet one of them. Then those are looked up first; else the database goes down the ranking and
-    asks of each picture in turn, which soon fills a page. Left to itself it may do the wrong one and take a hundred times as long."""
-    other, conditions, few = schema.scores.alias(), [], False
+    """Conditions on a column of picture ids, and whether few pictures meet one of them.
+
+    Then those are looked up first; else the database goes down the ranking and asks of each picture in turn, which soon fills a page. Left to itself it may do
+    the wrong one and take a hundred times as long.
+    """
+    other, conditions, few = t.scores.alias(), [], False
     wanted = [(other, sa.and_(other.c.output_id == self._one_output(name).id, *([other.c.value >= low] if low > -math.inf else []),
                               *([other.c.value <= high] if high < math.inf else []))) for name, (low, high) in where.items()]
-    wanted += [(schema.tags, schema.tags.c.tag == tag)] if tag else []
+    wanted += [(t.tags, t.tags.c.tag == tag)] if tag else []
     for table, condition in wanted:
         with self.database.read() as c: ids = c.execute(sa.select(table.c.picture_id).where(condition).limit(_FEW + 1)).scalars().all()
         if len(ids) <= _FEW: few = True
@@ -309,14 +320,14 @@ def picture(self: Library, which: str | os.PathLike) -> dict:
     "What is known of one picture: digest, paths, tags, metadata (a Record), scores (a DataFrame)... Raises `LibraryError` if it is not here."
     with self.database.read() as c:
         id = self._picture_id(which, c)
-        one = c.execute(sa.select(pictures).where(pictures.c.id == id)).one()
-        record = c.execute(sa.select(metadata.c.record).where(metadata.c.picture_id == id)).scalar()
-        words = list(c.execute(sa.select(schema.tags.c.tag).where(schema.tags.c.picture_id == id).order_by(schema.tags.c.tag)).scalars())
-    paths = self._query(sa.select(files.c.root_id, files.c.path).where(files.c.picture_id == id, _here).order_by(files.c.id))
+        one = c.execute(sa.select(t.pictures).where(t.pictures.c.id == id)).one()
+        record = c.execute(sa.select(t.metadata.c.record).where(t.metadata.c.picture_id == id)).scalar()
+        words = list(c.execute(sa.select(t.tags.c.tag).where(t.tags.c.picture_id == id).order_by(t.tags.c.tag)).scalars())
+    paths = self._query(sa.select(t.files.c.root_id, t.files.c.path).where(t.files.c.picture_id == id, _here).order_by(t.files.c.id))
     current = _current_outputs().subquery()
-    values = self._query(sa.select(current.c.scorer, current.c.output, schema.scores.c.value, schema.scores.c.low, schema.scores.c.high, current.c.better,
-                                   current.c.unit, current.c.help, current.c.fingerprint).join(schema.scores, schema.scores.c.output_id == current.c.id)
-                         .where(schema.scores.c.picture_id == id).order_by(current.c.id))
+    values = self._query(sa.select(current.c.scorer, current.c.output, t.scores.c.value, t.scores.c.low, t.scores.c.high, current.c.better,
+                                   current.c.unit, current.c.help, current.c.fingerprint).join(t.scores, t.scores.c.output_id == current.c.id)
+                         .where(t.scores.c.picture_id == id).order_by(current.c.id))
     return dict(digest=one.digest, paths=list(paths.path), format=one.format, width=one.width, height=one.height, bytes=one.bytes, tags=words,
                 metadata=record and Record.from_dict(record), scores=values)
 
@@ -332,8 +343,8 @@ def tag(self: Library, which: str | os.PathLike | Iterable, *words: str):
     for word in words:
         if not isinstance(word, str) or not word.strip() or printable(word) != word: raise BadOption("tag", f"{word!r} is no tag")
     with self.database.write() as c:
-        rows = [dict(picture_id=id, tag=word, added=now()) for id in self._picture_ids(which, c) for word in words]
-        upsert(c, schema.tags, rows, ("picture_id", "tag"))
+        rows = [dict(picture_id=id, tag=word, added=t.now()) for id in self._picture_ids(which, c) for word in words]
+        upsert(c, t.tags, rows, ("picture_id", "tag"))
 
 
 @patch
@@ -341,28 +352,29 @@ def untag(self: Library, which: str | os.PathLike | Iterable, *words: str):
     "Take tags away again."
     with self.database.write() as c:
         for piece in in_pieces(self._picture_ids(which, c)):
-            c.execute(sa.delete(schema.tags).where(schema.tags.c.picture_id.in_(piece), schema.tags.c.tag.in_(words)))
+            c.execute(sa.delete(t.tags).where(t.tags.c.picture_id.in_(piece), t.tags.c.tag.in_(words)))
 
 
 @patch
 def tags(self: Library) -> dict[str, int]:
     "Every tag and how many pictures have it."
-    with self.database.read() as c: return dict(c.execute(sa.select(schema.tags.c.tag, sa.func.count()).group_by(schema.tags.c.tag).order_by(schema.tags.c.tag)).all())
+    query = sa.select(t.tags.c.tag, sa.func.count()).group_by(t.tags.c.tag).order_by(t.tags.c.tag)
+    with self.database.read() as c: return dict(c.execute(query).all())
 
 # %% ../../nbs/36_scoring/30_library.ipynb #4ffa0f69
 @patch
 def info(self: Library) -> dict:
     "Where the library is, its schema, its roots (here, and elsewhere where that differs: on any machine, \"\", or one by name), and how much is in it."
     count = lambda table, *where: sa.select(sa.func.count()).select_from(table).where(*where).scalar_subquery()
-    wanted = dict(pictures=count(pictures), files=count(files, _here, files.c.picture_id.is_not(None)), missing=count(files, ~_here),
-                  scores=count(schema.scores), errors=count(schema.errors.join(files), _here), runs=count(schema.runs), tags=count(schema.tags))
+    wanted = dict(pictures=count(t.pictures), files=count(t.files, _here, t.files.c.picture_id.is_not(None)), missing=count(t.files, ~_here),
+                  scores=count(t.scores), errors=count(t.errors.join(t.files), _here), runs=count(t.runs), tags=count(t.tags))
     with self.database.read() as c:
         found = c.execute(sa.select(*(query.label(name) for name, query in wanted.items()))).one()._asdict()
         at, places = catalog.root_locations(c), catalog.mounted(c)
-        names = list(c.execute(sa.select(scorers.c.name).where(scorers.c.used.is_not(None)).distinct().order_by(scorers.c.name)).scalars())
+        names = list(c.execute(sa.select(t.scorers.c.name).where(t.scorers.c.used.is_not(None)).distinct().order_by(t.scorers.c.name)).scalars())
     roots = [dict(here=at.get(id), **({"elsewhere": others} if (others := {m: p for m, p in where.items() if p != at.get(id)}) else {}))
              for id, where in places.items()]
-    return dict(library=str(self.database), schema=schema.SCHEMA_VERSIONS[-1], roots=roots, scorers=names, **found)
+    return dict(library=str(self.database), schema=t.SCHEMA_VERSIONS[-1], roots=roots, scorers=names, **found)
 
 
 @patch
