@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from PIL import Image
 
 from zenkai_research.cli.main import main
 from zenkai_research.images.samples import sample_photographs
+from zenkai_research.scoring.library import open_library
 
 ODD = os.fsdecode(b"caf\xe9 [red]\n.png")
 
@@ -61,8 +63,8 @@ def command(*arguments, **options):
 
 def test_score_counts_and_lists_what_failed(zenkai, album):
     code, out, err = zenkai("score", album[0], "--scorer", "sharpness")
-    assert code == 0 and "known already" in out and "1 failed" in out and "1 other files" in out
-    assert "broken.jpg: " in err and "zenkai top" in err
+    assert code == 0 and "known already" in out and "1 failed" in out and "1 other file" in out
+    assert "broken.jpg: decode: " in err and "zenkai top" in err
     code, out, err = zenkai("score", album[0], "--scorer", "sharpness", "--threads", "1", "--json")
     report = json.loads(out)
     assert code == 0 and report["scored"] == 0 and report["failed"] == 1
@@ -74,6 +76,15 @@ def test_score_lists_ten_failures_and_says_where_the_rest_are(zenkai, tmp_path):
         (tmp_path / f"{i}.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken %d" % i)
     code, _, err = zenkai("score", tmp_path, "-s", "sharpness", library=tmp_path / "library.sqlite")
     assert code == 0 and err.count("failed:") == 10 and "2 more: zenkai errors" in err
+
+
+def test_scorers_are_named_with_commas_or_one_by_one(zenkai, album):
+    report = json.loads(zenkai("score", album[0], "--scorer", "sharpness,noise", "--json")[1])
+    assert report["known"] == report["found"] - report["failed"] > 3 and report["scored"] == 0
+    both, group, commas = (json.loads(zenkai("scores", "-f", "json", *names)[1]) for names in ([], ["-s", "technical"], ["-s", "noise,sharpness.score"]))
+    assert both == group and {row["scorer"] for row in commas} == {"noise", "sharpness"}
+    code, _, err = zenkai("score", album[0], "--scorer", "sharpness,")
+    assert code == 2 and "no scorer is called ''" in err
 
 
 def test_scorers(zenkai):
@@ -101,7 +112,7 @@ def test_scores_in_every_format(zenkai, album, tmp_path):
 
 def test_errors(zenkai):
     code, out, _ = zenkai("errors")
-    assert code == 0 and out.count("\n") == 1 and "broken.jpg: " in out
+    assert code == 0 and out.count("\n") == 1 and "broken.jpg: decode: " in out
     [error] = json.loads(zenkai("errors", "--json")[1])
     assert set(error) == {"path", "stage", "scorer", "reason"} and error["stage"] == "decode"
 
@@ -114,6 +125,15 @@ def test_top(zenkai, album):
     code, out, _ = zenkai("top")
     assert code == 0 and out.startswith("Best by ") and len(out.splitlines()) == 5
     assert zenkai("top", "--by", "sharpness", "--where", "noise<-5")[1].endswith("no pictures\n")
+    code, _, err = zenkai("top", "--where", "noise=4")
+    assert code == 2 and err.startswith("Error: --where: ")
+
+
+def test_top_knows_no_best_where_there_is_none(zenkai, album, tmp_path):
+    library = tmp_path / "library.sqlite"
+    assert zenkai("score", album[0] / "china.png", "-s", "saturation", library=library)[0] == 0
+    assert zenkai("top", library=library)[1].startswith("Highest by saturation\n")
+    assert zenkai("top", "--worst", library=library)[1].startswith("Lowest by saturation\n")
 
 
 def test_stats(zenkai):
@@ -121,7 +141,8 @@ def test_stats(zenkai):
     assert code == 0 and "sharpness" in out and "median" in out and "┬" not in out
     assert "┬" in zenkai("stats", "--scorer", "sharpness")[1]
     [row] = json.loads(zenkai("stats", "--scorer", "noise", "--json")[1])
-    assert row["count"] == sum(row["shape"]) and row["min"] <= row["median"] <= row["max"]
+    assert row["count"] == sum(row["shape"]) == 4 and row["min"] <= row["median"] <= row["max"]  # the copy is no picture of its own
+    assert len(json.loads(zenkai("scores", "--unique", "-s", "noise", "-f", "json")[1])) == row["count"]
 
 
 def test_info(zenkai, album, tmp_path):
@@ -138,6 +159,21 @@ def test_info(zenkai, album, tmp_path):
     assert json.loads(zenkai("info", stranger, "--json")[1])["scores"] == []
 
 
+def test_info_of_a_copy_shows_what_is_known_of_its_content(zenkai, album, tmp_path):
+    copy = shutil.copy(album[0] / "chelsea.png", tmp_path / "copy.png")
+    code, out, err = zenkai("info", copy)
+    assert code == 0 and "sharpness" in out and f"also at      {album[0] / 'chelsea.png'}" in out and not err
+    copied = json.loads(zenkai("info", copy, "--json")[1])
+    assert copied["path"] == str(copy) and copied["paths"] == [str(album[0] / "chelsea.png")] and len(copied["scores"]) == 2
+
+
+def test_info_of_a_broken_picture_says_why(zenkai, album):
+    code, out, err = zenkai("info", album[0] / "broken.jpg")
+    assert code == 0 and "error        decode: " in out and "value" not in out and not err
+    [error] = json.loads(zenkai("info", album[0] / "broken.jpg", "--json")[1])["errors"]
+    assert error["stage"] == "decode" and error["reason"]
+
+
 def test_info_shows_no_scores_of_what_a_picture_was_before(zenkai, tmp_path):
     photo, library = tmp_path / "a.png", tmp_path / "library.sqlite"
     Image.new("RGB", (64, 64), "red").save(photo)
@@ -150,9 +186,15 @@ def test_info_shows_no_scores_of_what_a_picture_was_before(zenkai, tmp_path):
 def test_tags(zenkai, album):
     photos = [album[0] / "chelsea.png", album[0] / "china.png"]
     assert zenkai("tag", *photos, "--add", "keep", "--add", "print")[:2] == (0, "keep: 2 pictures\nprint: 2 pictures\n")
-    assert zenkai("tag", photos[0], "--remove", "keep")[:2] == (0, "keep: 1 pictures\n")
+    assert zenkai("tag", photos[0], "--remove", "keep")[:2] == (0, "keep: 1 picture\n")
     [kept] = json.loads(zenkai("top", "--by", "noise", "--tag", "keep", "--json")[1])
     assert kept["path"] == str(photos[1])
+    assert zenkai("tag", "--list")[:2] == (0, "keep: 1 picture\nprint: 2 pictures\n")
+    assert zenkai("tag", photos[0], "--remove", "kep")[:2] == (0, "kep: no picture has this tag\n")
+    assert zenkai("tag", *photos, "--remove", "keep", "--remove", "print")[:2] == (0, "keep: 0 pictures\nprint: 0 pictures\n")
+    assert zenkai("tag", "--list")[:2] == (0, "No picture has a tag.\n")
+    code, _, err = zenkai("tag", photos[0], "--add", "two\nlines")
+    assert code == 2 and err.startswith("Error: --add: ")
 
 
 def test_library_commands(zenkai, album, tmp_path):
@@ -163,19 +205,46 @@ def test_library_commands(zenkai, album, tmp_path):
     assert zenkai("library", "backup", copy)[0] == 0
     assert json.loads(zenkai("library", "info", "--json", library=copy)[1])["scores"] == info["scores"]
     assert zenkai("library", "upgrade", library=copy)[0] == 0
-    assert zenkai("library", "mount", info["roots"][0], tmp_path, library=copy)[0] == 0
-    assert json.loads(zenkai("library", "info", "--json", library=copy)[1])["roots"] == [str(tmp_path)]
+    assert info["roots"] == [{"here": str(album[0])}] and f"roots      {album[0]}\n" in zenkai("library", "info")[1]
+
+
+def test_mounting_photographs_that_moved_and_mounting_them_back(zenkai, album, tmp_path):
+    library, here, there = tmp_path / "library.sqlite", tmp_path / "photos", tmp_path / "moved"
+    shutil.copytree(album[0], here)
+    scored = json.loads(zenkai("score", here, "-s", "sharpness", "--json", library=library)[1])
+    code, _, err = zenkai("library", "mount", here, there, library=library)
+    assert code == 1 and f"{there} is not there" in err
+    for old, new in [(here, there), (there, here)]:
+        old.rename(new)
+        assert zenkai("library", "mount", old, new, library=library)[:2] == (0, f"{old} is at {new} on this machine\n")
+        report = json.loads(zenkai("score", new, "-s", "sharpness", "--json", library=library)[1])
+        assert report["known"] == scored["found"] - scored["failed"] and report["scored"] == report["new"] == report["missing"] == 0
+        assert f"roots      {new}\n" in zenkai("library", "info", library=library)[1]
+        [row] = json.loads(zenkai("top", "-n", 1, "--json", library=library)[1])
+        assert row["path"].startswith(str(new))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_root_is_mounted_by_the_name_that_is_shown(zenkai, album, tmp_path):
+    library, here, there = tmp_path / "library.sqlite", tmp_path / "two\nlines", tmp_path / "photos"
+    shutil.copytree(album[0], here)
+    there.mkdir()
+    assert zenkai("score", here, "-s", "sharpness", library=library)[0] == 0
+    assert rf"{tmp_path}/two\nlines" in zenkai("library", "info", library=library)[1]
+    assert zenkai("library", "mount", rf"{tmp_path}/two\nlines", there, library=library)[0] == 0
 
 
 def test_demo_ranks_what_was_spoiled_and_knows_it_the_second_time(zenkai, tmp_path, monkeypatch):
     from zenkai_research.cli import demo
 
     monkeypatch.setattr(demo, "_SPOILED", ("chelsea",))
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     code, out, err = zenkai("demo", "--output", tmp_path / "demo", library=None)
     assert code == 0 and "0 known already" in out and "chelsea noise 4.png" in out and str(tmp_path) in err
     before = sorted((tmp_path / "demo").rglob("*.*g"))
     code, out, _ = zenkai("demo", "--output", tmp_path / "demo", library=None)
     assert code == 0 and " 0 scored" in out and sorted((tmp_path / "demo").rglob("*.*g")) == before
+    assert "\n  " + str(Path(sys.executable).with_name("zenkai")) + " stats" in out
     code, _, err = zenkai("demo", "--output", tmp_path, library=None)
     assert code == 2 and "holds other files" in err and os.listdir(tmp_path) == ["demo"]
 
@@ -192,10 +261,13 @@ WRONG = {
     "unknown output": ["top", "--by", "sharpness.blur"],
     "unknown scorer asked": ["scores", "--scorer", "niqe"],
     "unknown format": ["scores", "--format", "xlsx"],
+    "unknown extension": ["scores", "--output", "/tmp/scores.xlsx"],
     "no folder for the output": ["scores", "--output", "/no/such/folder/a.csv"],
     "a folder as the output": ["scores", "--output", "/", "--format", "csv"],
     "no condition": ["top", "--by", "noise", "--where", "noise=4"],
     "no tag": ["tag", "a.png"],
+    "no picture to tag": ["tag", "--add", "x"],
+    "a picture and a list": ["tag", "a.png", "--list"],
     "a missing file": ["info", "/no/such/file.jpg"],
     "a folder as a file": ["info", "/"],
     "no picture": ["info", __file__],
@@ -206,6 +278,19 @@ WRONG = {
 def test_wrong_usage(zenkai, arguments):
     code, out, err = zenkai(*arguments)
     assert (code, out) == (2, "") and "Error: " in err and "Traceback" not in err
+
+
+def test_options_are_called_as_they_are_spelt(zenkai):
+    for arguments, words in [(["scores", "--output", "a.xlsx"], "--output: a.xlsx ends in .xlsx"), (["scores", "-f", "xlsx"], "--format: 'xlsx'")]:
+        assert zenkai(*arguments)[2].startswith(f"Error: {words}")
+
+
+def test_a_plug_in_that_ends_the_program_is_an_error(zenkai, album, monkeypatch):
+    from zenkai_research.metrics.sharpness import Sharpness
+
+    monkeypatch.setattr(Sharpness, "identity", lambda self: sys.exit(0))
+    code, out, err = zenkai("score", album[0], "-s", "sharpness")
+    assert (code, out) == (1, "") and err.startswith("Error: a scorer wanted to end the program")
 
 
 def broken(path):
@@ -255,14 +340,27 @@ def test_asking_and_mistakes_make_no_library(zenkai, tmp_path):
 
 
 def test_a_library_without_scores(zenkai, tmp_path):
-    (tmp_path / "photos").mkdir()
     library = tmp_path / "library.sqlite"
+    open_library(library).close()
+    (tmp_path / "photos").mkdir()
     code, out, err = zenkai("score", tmp_path / "photos", library=library)
     assert code == 0 and out.startswith("0 pictures") and "No pictures were found" in err
     assert zenkai("stats", library=library)[:2] == (0, "No scores yet.\n")
     assert zenkai("stats", "--json", library=library)[:2] == (0, "[]\n")
     assert zenkai("errors", "--json", library=library)[:2] == (0, "[]\n")
-    assert zenkai("top", library=library)[:2] == (0, "Best by sharpness\nno pictures\n")
+    code, out, err = zenkai("top", library=library)
+    assert (code, out) == (1, "") and "has no scores yet" in err
+
+
+def test_nothing_to_score_makes_no_library(zenkai, tmp_path):
+    empty, notes, library = tmp_path / "empty", tmp_path / "notes.txt", tmp_path / "library.sqlite"
+    empty.mkdir()
+    notes.write_text("no picture")
+    for place in (empty, notes, tmp_path):
+        assert zenkai("score", place, library=library) == (0, "", "No pictures were found there.\n")
+    report = json.loads(zenkai("score", tmp_path, "--json", library=library)[1])
+    assert report["found"] == 0 and report["others"] == 1 and report["library"] is None
+    assert not library.exists()
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):

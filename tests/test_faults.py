@@ -22,14 +22,13 @@ from PIL import Image
 
 from zenkai_research import open_library
 from zenkai_research.core import registry
-from zenkai_research.core.errors import BadOption, LibraryError, ScorerFailed, UnknownName
+from zenkai_research.core.errors import BadOption, LibraryError, ScorerFailed
 from zenkai_research.core.registry import get_scorer, register, resolve, scorer
 from zenkai_research.core.scorer import Output, Pixels, Scorer, Scores
 from zenkai_research.scoring import crashes, pipeline
 from zenkai_research.storage import database as database_module
 from zenkai_research.storage.database import Database
 from zenkai_research.storage.schema import SCHEMA_VERSIONS, tables
-
 
 @pytest.fixture(autouse=True)
 def own_scorers(monkeypatch):
@@ -104,7 +103,7 @@ def check_whole(where, folder, files, contents):
         here = lambda table: table[table.path.str.startswith(f"{folder}/")]
         images, scores = here(library.images(missing=True)), here(library.scores())
         assert len(images) == files and images.path.is_unique and not images.missing.any()
-        assert len(scores) == 4 * files or len(scores) == len(library.outputs()) * files
+        assert len(scores) == len(library.outputs()) * files > 0
         assert not scores.duplicated(["path", "scorer", "output"]).any() and images.digest.nunique() == contents
         assert len(library.errors()) == 0
         again = library.score(folder, ["contrast", "saturation"], threads=1)
@@ -185,38 +184,40 @@ def test_a_dependency_scored_alone_before(where, photos):
         assert all(np.isclose(on_scaled[n], scaled[n] + 1) for n in scaled) and len(scaled) == 20
 
 
-def test_settings_have_to_be_in_the_identity(where, photos):
-    class Hidden(Scorer):
-        name = "hidden"
-        outputs = (Output("score", "Depends on a setting that it does not tell."),)
+class Hidden(Scorer):
+    name = "hidden"
+    outputs = (Output("score", "Depends on a setting that it does not tell."),)
 
-        def __init__(self, by=1.0):
-            self.by = by
+    def __init__(self, by=1.0):
+        self.by = by
 
-    class HiddenInChild(Scaled):
-        "A dataclass by inheritance only: `asdict` does not see `more`."
 
-        def __init__(self, by=1.0, more=0.0):
-            super().__init__(by)
-            self.more = more
+class HiddenInChild(Scaled):
+    "A dataclass by inheritance only: `asdict` does not see `more`."
 
-    for cls in (Hidden, HiddenInChild):
-        with pytest.raises(BadOption, match="identity"):
-            register(cls)
-        with open_library(where) as library, pytest.raises(BadOption, match="identity"):
-            library.score(photos, cls(2.0))
+    def __init__(self, by=1.0, more=0.0):
+        super().__init__(by)
+        self.more = more
+
+
+@pytest.mark.parametrize("cls", [Hidden, HiddenInChild])
+def test_settings_have_to_be_in_the_identity(tmp_path, photos, cls):
+    with pytest.raises(BadOption, match="identity"):
+        register(cls)
+    with open_library(tmp_path / "l.sqlite") as library, pytest.raises(BadOption, match="identity"):
+        library.score(photos, cls(2.0))
 
 
 @pytest.mark.parametrize("setting", [float("nan"), float("inf"), Path("weights.pt"), np.float32(0.5), np.int64(2), {1, 2}], ids=str)
-def test_settings_that_are_no_json(where, photos, setting):
-    with open_library(where) as library:
+def test_settings_that_are_no_json(tmp_path, photos, setting):
+    with open_library(tmp_path / "l.sqlite") as library:
         with pytest.raises(BadOption, match="scaled.*identity"):
             library.score(photos, Scaled(setting))
         assert library.score(photos, "tone").scored == 20 and library.info()["scorers"] == ["tone"]
 
 
-def test_equal_settings_are_equal(where, photos):
-    with open_library(where) as library:
+def test_equal_settings_are_equal(tmp_path, photos):
+    with open_library(tmp_path / "l.sqlite") as library:
         library.score(photos, Scaled(2.0))
         assert library.score(photos, Scaled(2)).known == 20
         assert library.score(photos, Scaled(np.float64(2))).known == 20
@@ -285,6 +286,33 @@ def test_an_edited_base_class_gives_new_scores(tmp_path, photos):
         assert len(library.scores(every_version=True)) == 40
 
 
+FINGERPRINT = """
+import dataclasses
+from zenkai_research.core.registry import fingerprint, provenance, register
+from zenkai_research.core.scorer import Output, Scorer
+@register
+@dataclasses.dataclass
+class Sets(Scorer):
+    kind: str = "red"
+    name = "sets"
+    outputs = (Output("score", ""),)
+    def measure(self, frame):
+        inner = lambda x: x in {"red", "green", "blue", "cyan"}
+        return [float(inner(self.kind))]
+print(fingerprint(provenance(Sets(), {})))
+"""
+
+
+def test_the_same_code_is_the_same_in_every_process():
+    "Without source text too, whatever the addresses of objects and the order of sets."
+    found = set()
+    for seed in "123":
+        done = subprocess.run([sys.executable, "-c", FINGERPRINT], capture_output=True, text=True, env=os.environ | {"PYTHONHASHSEED": seed})
+        assert done.returncode == 0, done.stderr
+        found.add(done.stdout)
+    assert len(found) == 1
+
+
 def test_installed_names_are_taken():
     for name in ("sharpness", "technical"):
         with pytest.raises(BadOption, match=f"{name}.*choose another"):
@@ -292,29 +320,36 @@ def test_installed_names_are_taken():
     assert get_scorer("sharpness").name == "sharpness"
 
 
-def test_two_packages_with_one_name(monkeypatch):
+@pytest.fixture
+def installed(monkeypatch):
+    "A function that makes these the installed entry points."
+    def install(points):
+        monkeypatch.setattr(registry, "entry_points", lambda group: points)
+        registry._installed.cache_clear()
+
+    yield install
+    monkeypatch.undo()
+    registry._installed.cache_clear()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_packages_with_one_name(monkeypatch, installed, order):
     module = types.ModuleType("plugin_of_test")
     module.Scaled = Scaled
     monkeypatch.setitem(sys.modules, "plugin_of_test", module)
-    point = lambda name, value: importlib.metadata.EntryPoint(name, value, registry.GROUP)
-    ours = list(registry.entry_points(group=registry.GROUP))
-    others = [point("scaled", "plugin_of_test:Scaled"), point("extra.both", "one_package:A"), point("both", "other_package:B"),
-              point("color.sharpness", "one_package:Sharpness"), point("exits", "plugin_of_test:Missing")]
-    for points in itertools.permutations(others, 5):
-        monkeypatch.setattr(registry, "entry_points", lambda group, points=points: [*points[:2], *ours, *points[2:]])
-        registry._installed.cache_clear()
-        try:
-            with pytest.raises(ScorerFailed, match="two packages.*both.*one_package:A.*other_package:B|two packages.*both.*other_package:B.*one_package:A"):
-                get_scorer("both")
-            assert type(get_scorer("sharpness")).__module__ == "zenkai_research.metrics.sharpness", "ours are nobody else's to replace"
-            assert get_scorer("scaled") == Scaled() and set(resolve("technical"))
-            with pytest.raises(ScorerFailed, match="plugin_of_test:Missing"):
-                get_scorer("exits")
-            table = registry.scorers().set_index("scorer")
-            assert "two packages" in table.help["both"] and len(table.loc[["scaled"]]) == 1
-        finally:
-            monkeypatch.undo() if points is others else None
-            registry._installed.cache_clear()
+    ours = list(importlib.metadata.entry_points(group=registry.GROUP))
+    others = {"scaled": "plugin_of_test:Scaled", "extra.both": "one_package:A", "both": "other_package:B", "color.sharpness": "one_package:Sharpness",
+              "incomplete": "plugin_of_test:Missing"}
+    installed([*(importlib.metadata.EntryPoint(name, value, registry.GROUP) for name, value in others.items()), *ours][::order])
+    with pytest.raises(ScorerFailed, match="two packages") as caught:
+        get_scorer("both")
+    assert "one_package:A" in str(caught.value) and "other_package:B" in str(caught.value)
+    assert type(get_scorer("sharpness")).__module__ == "zenkai_research.metrics.sharpness", "ours are nobody else's to replace"
+    assert get_scorer("scaled") == Scaled() and "sharpness" in resolve("technical")
+    with pytest.raises(ScorerFailed, match="plugin_of_test:Missing"):
+        get_scorer("incomplete")
+    table = registry.scorers().set_index("scorer")
+    assert "two packages" in table.help["both"] and len(table.loc[["scaled"]]) == 1
 
 
 # 3. Migrations
@@ -671,7 +706,7 @@ def test_odd_names_all_the_way(where, photos):
     for n, name in enumerate(ODD):
         (photos / f"{n:02}.jpg").rename(folder / name)
     with open_library(where) as library:
-        assert library.score(folder, ["tone", "picky_name"] if False else "tone").scored == len(ODD)
+        assert library.score(folder, "tone").scored == len(ODD)
         for table in (library.images(), library.scores(), library.top("tone", 50)):
             assert set(table.path) == {str(folder / name) for name in ODD} and all(map(os.path.exists, table.path))
         for path in library.images().path:
@@ -723,7 +758,7 @@ from zenkai_research import open_library, scorer
 @scorer("slow")
 def slow(frame):
     print("scoring", flush=True)
-    time.sleep(1)
+    time.sleep(0.4)
     return 0.0
 with open_library(sys.argv[1]) as library: library.score(sys.argv[2], ["slow", "contrast"], threads=2, progress=False)
 """
@@ -736,8 +771,8 @@ def test_control_c_twice(where, photos, pause):
     for _ in range(2):
         child.send_signal(signal.SIGINT)
         time.sleep(pause)
-    said = child.communicate(timeout=8)[1]  # twenty pictures would take ten seconds
-    assert child.returncode != 0 and "KeyboardInterrupt" in said
+    begun, said = child.communicate(timeout=30)
+    assert child.returncode != 0 and "KeyboardInterrupt" in said and begun.count("scoring") < 10
     with open_library(where) as library:
         report = library.score(photos, "contrast")
         assert report.found == 20 and len(library.scores("contrast")) % 20 == 0 and len(library.scores("contrast")) > 0
@@ -745,8 +780,8 @@ def test_control_c_twice(where, photos, pause):
 
 
 @pytest.mark.parametrize("threads", [0, -1])
-def test_no_threads(where, photos, threads):
-    with open_library(where) as library:
+def test_no_threads(tmp_path, photos, threads):
+    with open_library(tmp_path / "l.sqlite") as library:
         with pytest.raises(BadOption, match="threads"):
             library.score(photos, "tone", threads=threads)
         assert len(library.runs()) == 0
@@ -885,14 +920,14 @@ def test_containers(where, photos, monkeypatch):
 # 10. Pictures that crash their decoder
 
 DYING = """
-import os, signal, sys
-from zenkai_research import open_library
-from zenkai_research.scoring import pipeline
-decode = pipeline.decode_frames
+import ctypes, sys
+from zenkai_research.images import decode
+real = decode.decode_frames
 def dying(data, sizes, name):
-    if name.endswith("07.jpg"): os.kill(os.getpid(), signal.SIGSEGV)
-    return decode(data, sizes, name)
-pipeline.decode_frames = dying
+    if name.endswith("07.jpg"): ctypes.string_at(0)
+    return real(data, sizes, name)
+decode.decode_frames = dying
+from zenkai_research import open_library
 open_library(sys.argv[1]).score(sys.argv[2], ["contrast"], threads=2, progress=False)
 """
 
@@ -900,11 +935,11 @@ open_library(sys.argv[1]).score(sys.argv[2], ["contrast"], threads=2, progress=F
 def test_a_picture_that_kills_its_decoder(where, photos, monkeypatch):
     done = subprocess.run([sys.executable, "-c", DYING, where, photos], capture_output=True)
     assert done.returncode == -signal.SIGSEGV
-    tried, cured = [], False
+    tried, cured, culprit = [], False, (photos / "07.jpg").read_bytes()
 
     def survives(data, sizes, name, seconds=120):
         tried.append(os.path.basename(name))
-        return cured or not name.endswith("07.jpg")
+        return cured or data != culprit
 
     monkeypatch.setattr(pipeline, "survives", survives)
     with open_library(where) as library:
@@ -920,7 +955,8 @@ def test_a_picture_that_kills_its_decoder(where, photos, monkeypatch):
         tried.clear()
         assert library.score(photos / "copy.jpg", "contrast").failed == 1 and tried == ["copy.jpg"], "it is the content that crashes"
         cured = True
-        assert library.score(photos, "contrast").scored == 1 and len(library.errors()) == 0
+        library.score(photos, "contrast")
+        assert len(library.scores()) == 21 * len(library.outputs()) and len(library.errors()) == 0
         tried.clear()
         assert library.score(photos, "contrast").known == 21 and tried == []
 

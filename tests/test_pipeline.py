@@ -356,21 +356,44 @@ def test_metadata_and_facts_are_stored(where, data):
         assert library.picture(data / "metadata" / "jpg" / "Canon EOS 7D.jpg")["metadata"].camera_make == "Canon"
 
 
-def test_memory_is_bounded(tmp_path):
-    "The peak while scoring 24 pictures of 12 megapixels stays far below what they would take together (900 MB)."
-    folder = tmp_path / "large"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
+MEMORY = """
+import resource, sys
+import numpy as np
+from zenkai_research import open_library
+from zenkai_research.core.scorer import Output, Pixels, Scorer
+class Whole(Scorer):
+    name, outputs, needs = "whole", (Output("score", ""),), (Pixels(),)
+    def measure(self, frame): return [frame.rgb[::9, ::9].mean()]
+class InBatches(Whole):
+    name, needs, batch_size = "in_batches", (Pixels(224),), 32
+    def score(self, frames): return np.array([self.measure(frame) for frame in frames])
+import cv2, scipy, pandas, blake3, pi_heif, PIL.Image, zenkai_research.scoring.pipeline
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before = peak()
+with open_library(sys.argv[1]) as library:
+    report = library.score(sys.argv[2], [dict(whole=Whole, in_batches=InBatches)[sys.argv[3]]()], threads=2, progress=False)
+assert (report.scored, report.failed) == (24, 0)
+print(before, peak())
+"""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    "24 PNGs of 12 megapixels, of which a decoder can leave out nothing; together 864 MB of pixels."
+    folder = tmp_path_factory.mktemp("large")
+    gray = np.broadcast_to(np.arange(3000, dtype=np.uint16)[:, None, None] // 12, (3000, 4000, 3)).astype(np.uint8)
     for i in range(24):
-        coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).resize((4000, 3000))
-        coarse.save(folder / f"{i}.jpg")
-    code = (
-        "import resource, sys; from zenkai_research import open_library\n"
-        "library = open_library(sys.argv[1]); library.score(sys.argv[2], ['color'], threads=2, progress=False)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "l.sqlite", folder], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 700
+        Image.fromarray(gray + np.uint8(i)).save(folder / f"{i}.png", compress_level=1)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["whole", "in_batches"])
+def test_memory_is_bounded(large, tmp_path, kind):
+    "Pixels are let go picture by picture, or, where a scorer wants batches, before they come to more than a few hundred megabytes."
+    done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path / "l.sqlite", large, kind], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    before, peak = map(int, done.stdout.split())
+    assert peak < 1200 and peak - before < {"whole": 400, "in_batches": 700}[kind], (before, peak)
 
 
 # A kill at any instant

@@ -3,6 +3,7 @@
 import filecmp
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,7 +82,22 @@ def test_rooms_of_the_contract_are_the_rooms_there_are():
     rooms = {p.parent.name for p in (PROJECT / "zenkai_research").glob("*/__init__.py")}
     assert set(layers) == rooms
     text = (PROJECT / "ARCHITECTURE.md").read_text()
-    assert [room for room in reversed(layers) if f"| `{room}` |" not in text] == []
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == layers[::-1], "the table of rooms goes from the lowest layer to the highest"
+
+
+def test_the_check_runs_the_commands_of_the_readme(tmp_path):
+    "What `.ci/run` cuts out of the README is two commands, whole; where one is not found the check fails instead of running nothing."
+    check, readme = (PROJECT / ".ci" / "run").read_text(), (PROJECT / "README.md").read_text()
+    cut = check[check.index("readme()"):check.index("set -x")] + 'printf "%s\\n" "$run" "$test"'
+    assert check.rstrip().endswith('bash -euo pipefail -c "$run"\nbash -euo pipefail -c "$test"')
+    (tmp_path / "README.md").write_text(readme)
+    commands = run("bash", "-euo", "pipefail", "-c", cut, cwd=tmp_path).splitlines()
+    for marker, command, last in zip(("run it", "test it"), commands, (".venv/bin/zenkai demo", ".venv/bin/pytest"), strict=True):
+        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -e ") and command.endswith(f" && {last}")
+        assert readme.count(f"<!-- {marker} -->\n```bash\n{command}\n```\n") == 1
+        (tmp_path / "README.md").write_text(readme.replace(f"<!-- {marker} -->", ""))
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", cut], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode != 0 and marker in done.stderr
 
 
 def test_our_scorers_can_all_be_made():

@@ -35,16 +35,26 @@ def test_a_histogram_fits_whatever_the_values(width, values):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_histogram_counts_every_value(width):
     values = np.random.default_rng(0).normal(size=5000)
-    lines = terminal.histogram(values, width, height=4).splitlines()
+    *lines, note = terminal.histogram(values, width, height=4).splitlines()
     assert lines[0].split()[0].isdecimal() and "┬" in lines[-2] and "0" in lines[-1].split()
     assert len(lines) == 6 and max(map(len, lines)) > width / 2
-    assert [len(line) for line in lines[:-1]] <= [width] * 5
+    assert max(map(len, lines)) <= width
+    assert "the bars at the ends hold 49 below" in note and "49 above" in note
 
 
 @pytest.mark.parametrize(("values", "words"), [([], "no values"), ([np.nan], "no values"), ([0.25], "1 value, 0.25"), ([3, 3, 3], "3 values, all 3"),
                                                ([1.0, 1.0 + 1e-12], "2 values, all 1")])
 def test_a_histogram_of_nothing_much_is_a_sentence(values, words):
     assert terminal.histogram(values) == words
+
+
+def test_a_sentinel_flattens_nothing():
+    values = np.r_[np.random.default_rng(0).normal(1, 0.1, 1000), [32.0] * 5]
+    [shape] = summary(values)["shape"]
+    assert sum(shape) == 1005 and np.count_nonzero(shape) == len(shape)
+    *bars, _, labels, _ = terminal.histogram(values).splitlines()
+    assert "32" not in labels.split() and max(map(len, bars)) > 60
+    assert "ends hold" not in terminal.histogram(values[:50])  # too few to leave any of them out
 
 
 @settings(deadline=None)

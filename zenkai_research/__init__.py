@@ -11,7 +11,7 @@ _LAZY = {
     "scorers": "zenkai_research.core.registry",
     "scorer": "zenkai_research.core.registry",
     "read_image": "zenkai_research.images.decode",
-    "measure": "zenkai_research.scoring.pipeline",
+    "measure": "zenkai_research.scoring.examine",
 }
 __all__ = [*_LAZY]
 

@@ -7,14 +7,17 @@ __all__ = ['ANSWERS', 'make_photographs', 'series_table', 'demo']
 
 # %% ../../nbs/88_cli/40_demo.ipynb #59dbba8e
 import os
+import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..core.errors import BadOption
-from .options import say
+from ..images.locations import printable
+from .options import counted, say
 
 # %% ../../nbs/88_cli/40_demo.ipynb #87972908
 _CREDITS, _HEADING = "CREDITS.txt", "Photographs of `zenkai demo`\n"
@@ -71,7 +74,7 @@ def series_table(scores): # a DataFrame: series, output, original, 1 to 4
         rows.append((kind, output.removesuffix(".score"), mean(output, _SPOILED), *(mean(output, [f"{name} {kind} {i}" for name in _SPOILED]) for i in range(1, 5))))
     return pd.DataFrame(rows, columns=["spoiled by", "measured by", "original", "1", "2", "3", "4"])
 
-# %% ../../nbs/88_cli/40_demo.ipynb #d5f6f3d0
+# %% ../../nbs/88_cli/40_demo.ipynb #dcea1ba2
 def demo(output: Annotated[str | None, typer.Option("--output", "-o", metavar="DIR", show_default=False,
                                                     help="A new folder, or that of an earlier demo. Default: one in your cache.")] = None):
     """Score sample photographs, some of them spoiled on purpose.
@@ -99,7 +102,7 @@ def _show(lib):
     for row in series.itertuples(index=False): table.add_row(*row[:2], *(number_text(value, 3) for value in row[2:]))
     print("\nDoes each scorer notice what was done? Means of three photographs, from the original to the worst of four strengths:\n")
     out.print(table)
-    print(f"\nThe worst of all {scores.path.nunique()}, which should be those that were spoiled:")
+    print(f"\nThe worst of all {counted(scores.path.nunique(), 'picture')}, which should be those that were spoiled:")
     for output in ("defocus", "motion", "noise", "jpeg"): print(f"\nby {output}\n{ranking(_short(lib.top(output, 3, worst=True)))}")
     print(f"\nHow sharpness is distributed:\n{histogram(scores.value[scores.scorer == 'sharpness'], min(out.width, 100))}")
 
@@ -108,6 +111,8 @@ def _short(top): return top.assign(path=[os.path.join(*Path(path).parts[-2:]) fo
 
 
 def _next(folder):
-    import shlex
+    zenkai = "zenkai" if shutil.which("zenkai") else shlex.quote(str(Path(sys.executable).with_name("zenkai")))
     library = f"--library {shlex.quote(str(folder/'library.sqlite'))}"
-    print(f"\nNext:\n  zenkai stats {library}\n  zenkai info {shlex.quote(str(folder/'photographs'/'coffee.png'))} {library}\n  zenkai score YOUR_PHOTOGRAPHS")
+    print("\nNext:")
+    for rest in (f"stats {library}", f"info {shlex.quote(str(folder/'photographs'/'coffee.png'))} {library}", "score YOUR_PHOTOGRAPHS"):
+        print(printable(f"  {zenkai} {rest}"))

@@ -21,9 +21,15 @@ def info(library: LibraryOption = None, json: JsonOption = False):
     """
     with opened(library) as lib: found = lib.info()
     if json: return print_json(found)
+    found["roots"] = [line for root in found["roots"] for line in _root_lines(**root)]
     for label, value in found.items():
         lines = value if isinstance(value, list) else [f"{value:,}" if isinstance(value, int) else str(value)]
         for i, line in enumerate(lines): print(f"{'' if i else label:<10} {printable(line)}")
+
+
+def _root_lines(here, elsewhere=None):
+    "Where a root is on this machine, and below it where it is on others."
+    return [here or "not found on this machine", *(f"  {'on ' + machine if machine else 'elsewhere'}: {place}" for machine, place in (elsewhere or {}).items())]
 
 
 def backup(file: Annotated[str, typer.Argument(metavar="FILE", help="The copy to make; it must not be there yet.")], library: LibraryOption = None):
@@ -41,14 +47,16 @@ def upgrade(library: LibraryOption = None):
 
     Example: zenkai library upgrade --library postgresql://photos.example/team
     """
-    with opened(library, upgrade=True) as lib: print(f"{lib.database} is up to date (schema {lib.info()['schema']})")
+    with opened(library, upgrade=True) as lib: print(printable(f"{lib.database} is up to date (schema {lib.info()['schema']})"))
 
 
-def mount(location: Annotated[str, typer.Argument(metavar="ROOT", help="A root as `zenkai library info` names it.")],
-          here: Annotated[str, typer.Argument(metavar="HERE", help="Where its photographs are on this machine.")], library: LibraryOption = None):
+def mount(location: Annotated[str, typer.Argument(metavar="LOCATION", help="A root as `zenkai library info` names it, on this machine or elsewhere.")],
+          here: Annotated[str, typer.Argument(metavar="HERE", help="Where its photographs are on this machine. They have to be there.")], library: LibraryOption = None):
     """Say where the photographs of a root are on this machine.
 
     Example: zenkai library mount /media/anna/photos /mnt/photos
     """
-    with opened(library) as lib: lib.mount(location, here)
+    with opened(library) as lib:
+        named = {printable(place): place for root in lib.info()["roots"] for place in (root["here"], *root.get("elsewhere", {}).values()) if place}
+        lib.mount(named.get(location, location), here)
     print(printable(f"{location} is at {here} on this machine"))

@@ -11,13 +11,13 @@ from typing import Annotated
 
 import typer
 
-from .options import JsonOption, LibraryOption, failure_lines, hint, print_json, say
+from .options import JsonOption, LibraryOption, failure_lines, hint, library_exists, print_json, say, scorer_names
 
 # %% ../../nbs/88_cli/10_score.ipynb #de5dca1a
 def score(paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Pictures, folders, zip archives, or addresses such as s3://bucket/photos.")],
           library: LibraryOption = None,
           scorer: Annotated[list[str] | None, typer.Option("--scorer", "-s", metavar="NAME", show_default=False,
-                                                           help="A scorer or a group of them, once for each. Default: technical, color.")] = None,
+                                                           help="A scorer or a group of them; several with commas. Default: technical, color.")] = None,
           threads: Annotated[int | None, typer.Option(min=1, show_default=False, help="How many pictures at once. Default: as many as cores.")] = None,
           json: JsonOption = False):
     """Score pictures that are not scored yet.
@@ -29,10 +29,14 @@ def score(paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Pictu
     from zenkai_research.core.registry import resolve
     from zenkai_research.images.sources import find_sources
     from zenkai_research.scoring.library import DEFAULT_SCORERS, open_library
-    wanted = resolve(scorer or list(DEFAULT_SCORERS))
-    find_sources(paths)
+    from zenkai_research.scoring.pipeline import Report
+    wanted = list(resolve(scorer_names(scorer) or DEFAULT_SCORERS).values())
+    sources = find_sources(paths)
+    if not library_exists(library) and _nothing(sources):
+        if json: print_json({**asdict(Report(others=sum(source.others for source in sources))), "library": None, "failures": []})
+        return say("No pictures were found there.")
     with open_library(library) as lib:
-        report = lib.score(paths, wanted, threads)
+        report = lib.score(sources, wanted, threads)
         failed, where = lib.errors()[lambda errors: errors.run == report.run], str(lib.database)
     if json: return print_json({**asdict(report), "library": where, "failures": failed[["path", "stage", "scorer", "reason"]].to_dict("records")})
     print(report)
@@ -40,3 +44,8 @@ def score(paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Pictu
     if len(failed) > 10: say(f"  and {len(failed) - 10} more: zenkai errors{hint(library)}")
     if report.found: say(f"The scores are in {where}. Next: zenkai top{hint(library)}, zenkai stats{hint(library)}")
     else: say("No pictures were found there.")
+
+
+def _nothing(sources):
+    "Whether there is neither a picture nor a folder that cannot be listed."
+    return all(next(source.entries(), None) is None and not source.problems for source in sources)

@@ -56,7 +56,8 @@ def validate(cls: type[Scorer]) -> type[Scorer]:
     if len({o.name for o in outputs}) < len(outputs): refuse("outputs", "need different names")
     if not (isinstance(needs, tuple) and needs and all(isinstance(n, (Pixels, Metadata, Scores)) for n in needs)):
         refuse("needs", f"have to be a tuple of Pixels, Metadata or Scores, such as (Pixels(256),), not {needs!r}")
-    if inspect.signature(cls).parameters and cls.identity is Scorer.identity and not dataclasses.is_dataclass(cls):
+    settings = set(inspect.signature(cls).parameters) - ({f.name for f in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set())
+    if settings and cls.identity is Scorer.identity:
         refuse("settings", "have to be part of its identity: make it a dataclass, or write `identity`")
     return cls
 
@@ -66,18 +67,20 @@ def register(cls: type[Scorer], group: str = "") -> type[Scorer]:
     validate(cls)
     if cls.name in groups() or cls.name in _installed():
         raise BadOption(f"scorer {cls.name}", "an installed scorer or group has this name; choose another")
-    cls.code = _code(cls)
     _session[cls.name] = (group, cls)
     return cls
 
 
+@cache
 def _code(cls):
-    "A digest of the class's own functions as they are written, as far as that can be known."
+    "A digest of how the class's functions and those of its parents are written, as far as that can be known."
+    def compiled(code): return code.co_code, code.co_names, code.co_varnames, [compiled(c) if inspect.iscode(c) else repr(c) for c in code.co_consts]
     def text(function):
         try: return inspect.getsource(function)
-        except (OSError, TypeError): return repr((function.__code__.co_code, function.__code__.co_consts))
-    functions = {name: getattr(f, "written", f) for name, f in vars(cls).items() if inspect.isfunction(f)}
-    return sha256(repr(sorted((name, text(f)) for name, f in functions.items())).encode()).hexdigest()
+        except (OSError, TypeError): return repr(compiled(function.__code__))
+    parents = cls.__mro__[:cls.__mro__.index(Scorer)]
+    found = [(parent.__name__, name, text(getattr(f, "written", f))) for parent in parents for name, f in sorted(vars(parent).items()) if inspect.isfunction(f)]
+    return sha256(repr(found).encode()).hexdigest()
 
 
 def scorer(name: str,                          # what it is called from now on
@@ -152,7 +155,8 @@ def provenance(one: Scorer,
                ) -> dict:
     "What makes the scorer's numbers what they are, as JSON types."
     needs = [{"scores": provenance(others[n.scorer], others)} if isinstance(n, Scores) else n.identity() for n in one.needs]
-    code = {"code": type(one).code} if hasattr(type(one), "code") else {}
+    installed = one.name in _installed() and one.name not in _session and scorer_class(one.name) is type(one)
+    code = {} if installed else {"code": _code(type(one))}
     return {"name": one.name, "version": one.version, "package": type(one).__module__.partition(".")[0], "outputs": [[o.name, o.range] for o in one.outputs],
             "needs": needs, "identity": one.identity(), **code}
 

@@ -6,6 +6,7 @@
 __all__ = ['unicode_text', 'write_stdout', 'write_table']
 
 # %% ../../nbs/68_results/10_exporters.ipynb #e85a95a4
+import csv
 import json
 import os
 import sys
@@ -26,7 +27,10 @@ def unicode_text(value):
     return value
 
 # %% ../../nbs/68_results/10_exporters.ipynb #836e0472
-def _csv(table, file): table.to_csv(file, index=False, encoding="utf-8", lineterminator="\n", mode="wb")
+def _csv(table, file):
+    returns = any(isinstance(value, str) and "\r" in value for name in table for value in table[name])  # read as the end of a line, unless it is quoted
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    table.to_csv(file, index=False, encoding="utf-8", lineterminator="\n", mode="wb", quoting=quoting)
 
 
 def _json(table, file):
@@ -52,9 +56,11 @@ _WRITERS = {"csv": _csv, "json": _json, "parquet": _parquet}
 
 
 def _format(format, output):
-    if format is None: format = Path(output).suffix[1:].lower() or "csv" if output is not None else "csv"
-    if format not in _WRITERS: raise BadOption("format", f"{format!r} is none of {', '.join(_WRITERS)}")
-    return format
+    extension = Path(output).suffix[1:].lower() if output is not None and format is None else ""
+    if extension and extension not in _WRITERS:
+        raise BadOption("output", f"{output} ends in .{extension}, which is none of {', '.join(_WRITERS)}; change it, or name the format")
+    if format is not None and format not in _WRITERS: raise BadOption("format", f"{format!r} is none of {', '.join(_WRITERS)}")
+    return format or extension or "csv"
 
 # %% ../../nbs/68_results/10_exporters.ipynb #feec0343
 def write_stdout(data: bytes):

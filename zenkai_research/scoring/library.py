@@ -197,10 +197,13 @@ def _picture_id(self: Library, which, connection):
     "The id of the picture at a path, or with a digest (its first 8 digits or more do)."
     text = os.fspath(which)
     places = [text] if is_url(text) else [os.path.abspath(os.path.expanduser(text)), os.path.realpath(os.path.expanduser(text))]
+    found = []
     for location in places:
         for root, here in catalog.root_locations(connection).items():
-            at = sa.and_(t.files.c.root_id == root, t.files.c.path == catalog.path_inside(location, here))
-            if catalog.path_inside(location, here) and (id := connection.execute(sa.select(t.files.c.picture_id).where(at)).scalar()): return id
+            if not (path := catalog.path_inside(location, here)): continue
+            at = sa.and_(t.files.c.root_id == root, t.files.c.path == path, t.files.c.picture_id.is_not(None))
+            found += connection.execute(sa.select(t.files.c.missing, t.files.c.picture_id).where(at)).all()
+    if found: return min(found, key=lambda row: row.missing).picture_id
     start = text.lower()
     if not re.fullmatch("[0-9a-f]{8,64}", start): raise LibraryError(f"{printable(text)} is not in {self.database}; score it first")
     ids = connection.execute(sa.select(t.pictures.c.id).where(t.pictures.c.digest >= start, t.pictures.c.digest <= start + "g").limit(2)).scalars().all()

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['path_inside', 'join', 'root_locations', 'find_root', 'root_for', 'mount_root', 'mounted', 'start_run', 'end_run',
-           'alive', 'output_ids', 'use_scorers', 'picture_ids', 'known_files', 'put_files', 'see_files', 'miss_files',
-           'scored', 'fully_scored', 'known_pictures', 'put_scores', 'values', 'put_facts', 'put_errors', 'with_errors',
-           'crashing']
+           'alive', 'output_ids', 'use_scorers', 'picture_ids', 'known_files', 'put_files', 'see_files', 'unseen_files',
+           'miss_files', 'scored', 'fully_scored', 'known_pictures', 'put_scores', 'values', 'put_facts', 'put_errors',
+           'with_errors', 'crashing']
 
 # %% ../../nbs/12_storage/20_catalog.ipynb #387851ee
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 
@@ -60,8 +60,12 @@ def root_for(connection,
 
 
 def _take_over(connection, inner, outer, prefix):
-    "Make a root a folder of another one. Other machines keep their mounts where their paths end alike."
-    below = sa.literal(prefix + "/", files.c.path.type)
+    "Make a root a folder of another one, or the same. Other machines keep their mounts where their paths end alike."
+    below = sa.literal(prefix and prefix + "/", files.c.path.type)
+    there = files.alias()
+    twice = sa.exists().where(there.c.root_id == outer, there.c.path == below + files.c.path)
+    for table, ids in ((errors, errors.c.file_id), (files, files.c.id)):
+        connection.execute(sa.delete(table).where(ids.in_(sa.select(files.c.id).where(files.c.root_id == inner, twice))))
     connection.execute(sa.update(files).where(files.c.root_id == inner).values(root_id=outer, path=below + files.c.path, raw=below + files.c.raw))
     for name, location in connection.execute(sa.select(mounts.c.machine, mounts.c.location).where(mounts.c.root_id == inner)).all():
         if location.endswith("/" + prefix):
@@ -78,6 +82,9 @@ def mount_root(connection,
     known |= {place: id for id, place in root_locations(connection).items()}
     if location not in known: return False
     upsert(connection, mounts, [dict(root_id=known[location], machine=machine(), location=here)], ("root_id", "machine"), update=("location",))
+    archive = connection.execute(sa.select(roots.c.archive).where(roots.c.id == known[location])).scalar_one()
+    for id, other in root_locations(connection, archive).items():  # what this machine had there as a root of its own
+        if id != known[location] and (prefix := path_inside(other, here)) is not None: _take_over(connection, id, known[location], prefix)
     return True
 
 
@@ -128,10 +135,13 @@ def output_ids(connection, scorer, provenance: dict) -> list[int]: # in the orde
     return list(connection.execute(sa.select(outputs.c.id).where(outputs.c.scorer_id == id).order_by(outputs.c.position)).scalars())
 
 
-def use_scorers(connection, main_outputs: list[int]):
+def use_scorers(connection, main_outputs: list[int],
+                first: bool = False, # only scorers of whose name nothing is seen yet
+                ):
     "Note that scorers (by any of their outputs) gave scores just now: what is seen of each name is the one used last."
-    ids = sa.select(outputs.c.scorer_id).where(outputs.c.id.in_(main_outputs))
-    connection.execute(sa.update(scorers).where(scorers.c.id.in_(ids)).values(used=now()))
+    these = scorers.c.id.in_(sa.select(outputs.c.scorer_id).where(outputs.c.id.in_(main_outputs)))
+    if first: these &= scorers.c.name.not_in(sa.select(scorers.c.name).where(scorers.c.used.is_not(None)))
+    connection.execute(sa.update(scorers).where(these).values(used=now()))
 
 # %% ../../nbs/12_storage/20_catalog.ipynb #fc0faff2
 def picture_ids(connection, sizes: dict[str, int]) -> dict[str, int]: # digest -> id
@@ -159,23 +169,23 @@ def see_files(connection, ids: list[int], run: int):
     for piece in in_pieces(ids): connection.execute(sa.update(files).where(files.c.id.in_(piece)).values(seen_run=later, missing=False))
 
 # %% ../../nbs/12_storage/20_catalog.ipynb #820c1b8f
-def miss_files(connection, root: int, prefix: str, run: int,
-               still_there: Callable[[str], bool], # whether a path of the root exists though it was not listed
-               ) -> tuple[int, int]:               # how many are gone, how many were only moved
-    "Mark the files under a prefix that neither `run` nor a later one saw as missing."
+def unseen_files(connection, root: int, prefix: str, run: int) -> list[sa.Row]: # id, path, picture_id
+    "The files under a prefix that neither `run` nor a later one saw."
     unseen = sa.and_(files.c.root_id == root, files.c.seen_run < run, files.c.missing.is_(False))
     if prefix: unseen &= sa.func.substr(files.c.path, 1, len(prefix) + 1) == sa.literal(prefix + "/", files.c.path.type)  # LIKE would ignore case
-    rows = connection.execute(sa.select(files.c.id, files.c.path, files.c.picture_id).where(unseen)).all()
-    gone = [row for row in rows if row.picture_id is None or not still_there(row.path)]
+    return connection.execute(sa.select(files.c.id, files.c.path, files.c.picture_id).where(unseen)).all()
+
+
+def miss_files(connection, gone: list[sa.Row], run: int) -> tuple[int, int]: # how many are missing from now on, how many were only moved
+    "Mark files as missing; forget those that were moved, and those that never could be read."
     arrived = _arrivals(connection, {row.picture_id for row in gone if row.picture_id}, run)
-    moved, lost = [], []
+    moved, missing, never = [], [], []
     for row in gone:
         if arrived.get(row.picture_id, 0) > 0: arrived[row.picture_id] -= 1; moved.append(row.id)
-        else: lost.append(row)
-    for piece in in_pieces([*moved, *(row.id for row in lost if row.picture_id is None)]):
+        else: (missing if row.picture_id else never).append(row.id)
+    for piece in in_pieces(moved + never):
         connection.execute(sa.delete(errors).where(errors.c.file_id.in_(piece)))
         connection.execute(sa.delete(files).where(files.c.id.in_(piece)))
-    missing = [row.id for row in lost if row.picture_id is not None]
     for piece in in_pieces(missing): connection.execute(sa.update(files).where(files.c.id.in_(piece)).values(missing=True))
     return len(missing), len(moved)
 
@@ -252,9 +262,11 @@ def put_errors(connection, run: int,
                tried: list[int],                        # files that were looked at: their earlier errors are forgotten...
                names: list[str],                        # ...as far as these scorers could have caused them
                rows: list[tuple[int, str, str, str]],   # file_id, stage, scorer ("" but for stage "score"), reason
+               edited: Iterable[int] = (),              # files with other content than before: all their errors are forgotten
                ):
     "Replace the errors of files by those of this run."
     concerned = sa.or_(errors.c.stage != "score", errors.c.scorer.in_(names))
+    for piece in in_pieces(edited): connection.execute(sa.delete(errors).where(errors.c.file_id.in_(piece)))
     for piece in in_pieces(tried): connection.execute(sa.delete(errors).where(errors.c.file_id.in_(piece), concerned))
     upsert(connection, errors, [dict(file_id=f, stage=stage, scorer=name, reason=reason, run_id=run) for f, stage, name, reason in rows],
            ("file_id", "stage", "scorer"), update=("reason", "run_id"))

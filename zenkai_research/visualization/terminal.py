@@ -59,7 +59,19 @@ def _axis(low, high, columns):
         line[at], labels[start:start + len(text)], free = "┬", text, start + len(text) + 1
     return "".join(line), "".join(labels).rstrip()
 
-# %% ../../nbs/72_visualization/00_terminal.ipynb #a247f103
+# %% ../../nbs/72_visualization/00_terminal.ipynb #a4cf7b8d
+def _same(low, high): return high - low <= 1e-9*max(abs(low), abs(high))
+
+
+def _middle(values):
+    "Where 98 % of the values lie, or all where these are alike."
+    low, high = np.quantile(values, 0.01, method="lower"), np.quantile(values, 0.99, method="higher")
+    return (values.min(), values.max()) if _same(low, high) else (low, high)
+
+
+def _counts(values, bins, low, high): return np.histogram(values.clip(low, high), bins, (low, high))[0]
+
+# %% ../../nbs/72_visualization/00_terminal.ipynb #b407e43b
 def histogram(values,            # any numbers
               width: int = 80,   # columns of the whole
               height: int = 8,   # rows of the bars
@@ -68,31 +80,34 @@ def histogram(values,            # any numbers
     values = _finite(values)
     if not values.size: return "no values"
     low, high = values.min(), values.max()
-    if high - low <= 1e-9*max(abs(low), abs(high)): return f"{values.size} value{'s'[:values.size > 1]}, {'all ' if values.size > 1 else ''}{low:.6g}"
+    if _same(low, high): return f"{values.size} value{'s'[:values.size > 1]}, {'all ' if values.size > 1 else ''}{low:.6g}"
+    low, high = _middle(values)
     margin = len(f"{values.size}") + 1
     room = max(width - margin - 4, 8)
     wanted = np.clip(2*values.size**(1/2), 8, 64)  # few pictures fill few bars
     bars = math.ceil(room/wanted)                  # columns of each
-    counts = np.histogram(values, room//bars, (low, high))[0]
+    counts = _counts(values, room//bars, low, high)
     full = [_level(count, counts.max(), 8*height) for count in counts]
     lines = []
     for row in reversed(range(height)):
         label = f"{counts.max()}" if row == height - 1 else ""
         lines.append(f"{label:>{margin - 1}} " + "".join(_EIGHTHS[min(max(level - 8*row, 0), 8)]*bars for level in full).rstrip())
-    return "\n".join(lines + [" "*margin + line for line in _axis(low, high, bars*len(counts))])
+    beyond = [f"{n} {word} {number_text(end)}" for word, end, n in (("below", low, (values < low).sum()), ("above", high, (values > high).sum())) if n]
+    note = [f"the bars at the ends hold {' and '.join(beyond)}"] if beyond else []
+    return "\n".join(lines + [" "*margin + line for line in (*_axis(low, high, bars*len(counts)), *note)])
 
 # %% ../../nbs/72_visualization/00_terminal.ipynb #b99232b4
 def summarize(scores,          # as `Library.scores` returns them: scorer, output, value
               bins: int = 16,  # of the shape
               ):               # a DataFrame
-    "Each output's count, mean, sd, min, q1, median, q3, max, and the counts of its histogram as `shape`."
+    "Each output's count, mean, sd, min, q1, median, q3, max, and as `shape` the counts of its histogram from the 1st to the 99th percentile."
     import pandas as pd
     rows = []
     for (scorer, output), values in scores.groupby(["scorer", "output"], sort=False).value:
         values = _finite(values)
         if not values.size: continue
         spread = values.std(ddof=1) if values.size > 1 else math.nan
-        shape = np.histogram(values, bins)[0] if np.ptp(values) > 1e-9*np.abs(values).max() else [values.size]
+        shape = [values.size] if _same(values.min(), values.max()) else _counts(values, bins, *_middle(values))
         rows.append((scorer, output, values.size, values.mean(), spread, *np.quantile(values, (0, 0.25, 0.5, 0.75, 1)), [int(n) for n in shape]))
     return pd.DataFrame(rows, columns=["scorer", "output", "count", "mean", "sd", "min", "q1", "median", "q3", "max", "shape"])
 
@@ -121,13 +136,14 @@ def output_name(scorer: str, output: str) -> str:
     "How people call an output: `sharpness` for `sharpness.score`, else `exposure.shadows`."
     return scorer if output == "score" else f"{scorer}.{output}"
 
-# %% ../../nbs/72_visualization/00_terminal.ipynb #a29ddcb9
+# %% ../../nbs/72_visualization/00_terminal.ipynb #36f0186d
 def summary_table(summary,         # from `summarize`
                   width: int = 80, # columns; a narrow terminal has no room for everything
                   ):               # a rich Table
     "The summary for people."
     numbers = ["mean", "sd", "min", "q1", "median", "q3", "max"] if width >= 100 else ["mean", "sd", "min", "median", "max"]
     table = text_table("output", "count", *numbers, "shape", right=("count", *numbers), gap=2 if width >= 100 else 1)
+    if len(summary): table.caption, table.caption_justify = "Shapes: 1st to 99th percentile, the rest in their ends.", "left"
     for row in summary.to_dict("records"):
         shape = row["shape"] if width >= 100 else [sum(row["shape"][i:i + 2]) for i in range(0, len(row["shape"]), 2)]
         table.add_row(output_name(row["scorer"], row["output"]), str(row["count"]), *(number_text(row[name], 3) for name in numbers), sparkline(shape))
