@@ -286,6 +286,25 @@ def test_an_edited_base_class_gives_new_scores(tmp_path, photos):
         assert len(library.scores(every_version=True)) == 40
 
 
+FACTORY = """
+from zenkai_research import scorer
+def make(by):
+    @scorer("made", "score")
+    def made(frame):
+        return by * frame.rgb.mean()
+"""
+
+
+@pytest.mark.parametrize("source", [True, False], ids=["with source", "without source"])
+def test_values_a_function_closes_over_give_new_scores(tmp_path, photos, source):
+    make = run_cell(FACTORY, source)["make"]
+    with open_library(tmp_path / "l.sqlite") as library:
+        for by in (1.0, 2.0, 1.0):
+            make(by)
+            library.score(photos, "made")
+        assert library.scores(every_version=True).fingerprint.nunique() == 2
+
+
 FINGERPRINT = """
 import dataclasses
 from zenkai_research.core.registry import fingerprint, provenance, register
@@ -696,7 +715,8 @@ def test_what_an_interrupted_first_run_scored_can_be_seen(where, tmp_path):
 
 # 7. Odd names
 
-ODD = ["naïve.jpg", "写真 2024.jpg", "two\nlines.jpg", "per%20cent?.jpg", "tab\t.jpg", " space .jpg", os.fsdecode(b"caf\xe9.jpg"), os.fsdecode(b"\xff\xfe\x80.jpg"),
+ODD = ["naïve.jpg", "写真 2024.jpg", "two\nlines.jpg", "per%20cent?.jpg", "tab\t.jpg", " space .jpg",
+       os.fsdecode(b"caf\xe9.jpg"), os.fsdecode(b"\xff\xfe\x80.jpg"),
        "e\u0301.jpg", "é.jpg", "\U0001f3d4.jpg", "\U0010ffaa.jpg", "\u202egpj.jpg", "back\\slash.jpg"]
 
 

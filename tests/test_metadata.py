@@ -373,7 +373,8 @@ def test_damaged_files_still_give_a_record():
 
 @given(st.binary(max_size=400))
 def test_no_bytes_break_the_readers(data):
-    for head in (b"", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"8BPS", b"RIFF0000WEBP", b"GIF89a", b"II*\0", b"MM\0+", b"FUJIFILMCCD-RAW", b"\0\0\0\x18ftypheic"):
+    for head in (b"", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"8BPS", b"RIFF0000WEBP", b"GIF89a", b"II*\0", b"MM\0+",
+                 b"FUJIFILMCCD-RAW", b"\0\0\0\x18ftypheic"):
         read_tags(head + data)
     read_exif(b"II*\0\x08\0\0\0" + data); read_iptc(b"\x1c" + data); read_xmp(data); read_xmp(b"<a>" + data)
 

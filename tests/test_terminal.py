@@ -87,7 +87,8 @@ def test_a_summary_of_nothing_much(values):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_ranking_shows_names_as_they_are(width):
     names = ["/photos/[red]x[/red] :smile:.jpg", "/photos/two\nlines\x1b[2J.jpg", "/photos/caf\udce9.jpg", "/photos/写真.jpg", "/" + "long/" * 60 + "x.jpg"]
-    top = pd.DataFrame({"path": pd.Series(names, dtype=object), "value": [5.0, 4.0, 3.0, 0.0, -1.0], "low": [4.0] * 3 + [None] * 2, "high": [6.0] * 3 + [None] * 2})
+    top = pd.DataFrame({"path": pd.Series(names, dtype=object), "value": [5.0, 4.0, 3.0, 0.0, -1.0],
+                        "low": [4.0] * 3 + [None] * 2, "high": [6.0] * 3 + [None] * 2})
     lines = terminal.ranking(top).splitlines()
     assert [line[line.index("/"):] for line in lines] == [names[0], r"/photos/two\nlines\x1b[2J.jpg", r"/photos/caf\xe9.jpg", names[3], names[4]]
     assert "(4 to 6)" in lines[0] and "to" not in lines[3].split("/")[0]

@@ -66,7 +66,8 @@ def errors(library: LibraryOption = None, json: JsonOption = False):
     print("\n".join(failure_lines(table)) or "No picture failed.")
 
 # %% ../../nbs/88_cli/20_ask.ipynb #50c5655d
-def top(by: Annotated[str | None, typer.Option(metavar="SCORER.OUTPUT", show_default=False, help="What to order by. Default: sharpness, where there is one.")] = None,
+def top(by: Annotated[str | None, typer.Option(metavar="SCORER.OUTPUT", show_default=False,
+                                               help="What to order by. Default: sharpness, where there is one.")] = None,
         n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
         worst: Annotated[bool, typer.Option("--worst", help="The other end instead.")] = False,
         where: Annotated[list[str] | None, typer.Option(metavar="CONDITION", show_default=False, help="Such as 'noise<4'; once for each.")] = None,

@@ -71,7 +71,8 @@ def series_table(scores): # a DataFrame: series, output, original, 1 to 4
     mean = lambda output, names: sum(values[name, output] for name in names)/len(names)
     rows = []
     for kind, output in ANSWERS.items():
-        rows.append((kind, output.removesuffix(".score"), mean(output, _SPOILED), *(mean(output, [f"{name} {kind} {i}" for name in _SPOILED]) for i in range(1, 5))))
+        spoiled = (mean(output, [f"{name} {kind} {i}" for name in _SPOILED]) for i in range(1, 5))
+        rows.append((kind, output.removesuffix(".score"), mean(output, _SPOILED), *spoiled))
     return pd.DataFrame(rows, columns=["spoiled by", "measured by", "original", "1", "2", "3", "4"])
 
 # %% ../../nbs/88_cli/40_demo.ipynb #dcea1ba2

@@ -51,7 +51,8 @@ def upgrade(library: LibraryOption = None):
 
 
 def mount(location: Annotated[str, typer.Argument(metavar="LOCATION", help="A root as `zenkai library info` names it, on this machine or elsewhere.")],
-          here: Annotated[str, typer.Argument(metavar="HERE", help="Where its photographs are on this machine. They have to be there.")], library: LibraryOption = None):
+          here: Annotated[str, typer.Argument(metavar="HERE", help="Where its photographs are on this machine. They have to be there.")],
+          library: LibraryOption = None):
     """Say where the photographs of a root are on this machine.
 
     Example: zenkai library mount /media/anna/photos /mnt/photos

@@ -55,7 +55,8 @@ def exit_code(error: BaseException) -> int | None:
     return 1 if isinstance(error, (ZenkaiError, OSError)) else None
 
 
-_SPELLING = {"scorers": "--scorer", "tag": "--add", **{name: f"--{name}" for name in ("format", "output", "threads", "where")}} # of what functions call otherwise
+_SPELLING = {"scorers": "--scorer", "tag": "--add",  # of what functions call otherwise
+             **{name: f"--{name}" for name in ("format", "output", "threads", "where")}}
 
 
 def sentence(error: BaseException) -> str:

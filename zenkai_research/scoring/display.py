@@ -62,5 +62,6 @@ def library_html(library) -> str:
     head = f"<b>{escape(info['library'])}</b>: {info['pictures']} pictures, {info['scores']} scores, {info['errors']} errors"
     by = library.main_output()
     if by is None: return f"<div>{head}</div>"
-    rows = [f"<div style='margin-top:6px'>{word} by {escape(by.removesuffix('.score'))}</div>{library.top(by, 6, worst=word == 'Worst')._repr_html_()}" for word in ("Best", "Worst")]
+    tables = {"Best": library.top(by, 6), "Worst": library.top(by, 6, worst=True)}
+    rows = [f"<div style='margin-top:6px'>{word} by {escape(by.removesuffix('.score'))}</div>{table._repr_html_()}" for word, table in tables.items()]
     return f"<div>{head}{''.join(rows)}</div>"
