@@ -74,13 +74,25 @@ def register(cls: type[Scorer], group: str = "") -> type[Scorer]:
 @cache
 def _code(cls):
     "A digest of how the class's functions and those of its parents are written, as far as that can be known."
-    def compiled(code): return code.co_code, code.co_names, code.co_varnames, [compiled(c) if inspect.iscode(c) else repr(c) for c in code.co_consts]
-    def text(function):
-        try: return inspect.getsource(function)
-        except (OSError, TypeError): return repr(compiled(function.__code__))
     parents = cls.__mro__[:cls.__mro__.index(Scorer)]
-    found = [(parent.__name__, name, text(getattr(f, "written", f))) for parent in parents for name, f in sorted(vars(parent).items()) if inspect.isfunction(f)]
-    return sha256(repr(found).encode()).hexdigest()
+    functions = [(parent.__name__, name, getattr(f, "written", f)) for parent in parents for name, f in sorted(vars(parent).items()) if inspect.isfunction(f)]
+    return sha256(repr([(parent, name, _text(f)) for parent, name, f in functions]).encode()).hexdigest()
+
+
+def _text(function):
+    "The source of a function, or its compiled code where there is none, and the values it was made with."
+    made_with = _lasting([function.__defaults__, function.__kwdefaults__, inspect.getclosurevars(function).nonlocals])
+    try: return inspect.getsource(function), made_with
+    except (OSError, TypeError): return _lasting(function.__code__), made_with
+
+
+def _lasting(value):
+    "What is the same of a value in every process: its type, where it is no plain value."
+    if inspect.iscode(value): return [value.co_code, value.co_names, value.co_varnames, _lasting(value.co_consts)]
+    if isinstance(value, (set, frozenset)): return sorted(repr(_lasting(one)) for one in value)
+    if isinstance(value, dict): return sorted((repr(key), repr(_lasting(one))) for key, one in value.items())
+    if isinstance(value, (list, tuple)): return [_lasting(one) for one in value]
+    return value if value is None or isinstance(value, (bool, int, float, complex, str, bytes)) else type(value).__qualname__
 
 
 def scorer(name: str,                          # what it is called from now on
