@@ -271,18 +271,19 @@ def top(self: Library,
     "The `n` best pictures by one output, as a DataFrame: path, digest, value, low, high, best first. Shows thumbnails in a notebook."
     from zenkai_research.scoring.display import PictureTable
     if n < 1: raise BadOption("n", f"{n} is not a number above zero")
-    output, place, score = self._one_output(by), t.files.alias(), t.scores
+    output, conditions = self._one_output(by), self._conditions(bounds(where), tag)
     down = (output.better != "lower") != worst
-    first = sa.select(sa.func.min(t.files.c.id)).where(t.files.c.picture_id == score.c.picture_id, _here).scalar_subquery()
-    query = (sa.select(score.c.picture_id, score.c.value, score.c.low, score.c.high, first.label("file_id"))
-             .where(score.c.output_id == output.id, sa.exists().where(t.files.c.picture_id == score.c.picture_id, _here)))
-    conditions, few = self._conditions(score.c.picture_id, bounds(where), tag)
-    rank = score.c.value + 0 if few else score.c.value  # a sum is not in the index, so the few are looked up and then sorted
-    order = [(column.desc() if down else column.asc()) for column in (rank, score.c.picture_id)]
-    best = query.where(*conditions).order_by(*order).limit(n).subquery()
-    order = [(column.desc() if down else column.asc()) for column in (best.c.value, best.c.picture_id)]
-    found = self._query(sa.select(place.c.root_id, place.c.path, t.pictures.c.digest, best.c.value, best.c.low, best.c.high)
-                        .join(best, best.c.file_id == place.c.id).join(t.pictures, t.pictures.c.id == best.c.picture_id).order_by(*order))
+    with self.database.read() as c:
+        end = sa.select(t.scores.c.value).where(t.scores.c.output_id == output.id).order_by(_way(t.scores.c.value, down)).limit(1).offset(_NEAR + n)
+        cut = c.execute(end).scalar() if conditions else None
+        best = c.execute(_best(output.id, conditions, down, n, cut)).all()
+        if len(best) < n and cut is not None: best = c.execute(_best(output.id, conditions, down, n)).all()
+    ids = [row.picture_id for row in best]
+    score = sa.select(t.scores.c.picture_id, t.scores.c.value, t.scores.c.low, t.scores.c.high)
+    place = sa.select(t.files.c.picture_id, t.files.c.root_id, t.files.c.path, t.pictures.c.digest).join(t.pictures, t.pictures.c.id == t.files.c.picture_id)
+    values = self._query(score.where(t.scores.c.output_id == output.id, t.scores.c.picture_id.in_(ids))).set_index("picture_id")
+    places = self._query(place.where(t.files.c.picture_id.in_(ids), _here).order_by(t.files.c.id)).drop_duplicates("picture_id").set_index("picture_id")
+    found = places.join(values).loc[ids].reset_index(drop=True)
     return PictureTable.of(found.astype({"value": float, "low": float, "high": float}), self, by)
 
 
@@ -297,25 +298,43 @@ def main_output(self: Library) -> str | None: # "scorer.output"
     return next((f"{o.scorer}.{o.output}" for o in [*favourites, *ranked]), None)
 
 
-_FEW = 2000
-
-
 @patch
-def _conditions(self: Library, picture_id, where, tag):
-    """Conditions on a column of picture ids, and whether few pictures meet one of them.
+def _conditions(self: Library, where, tag):
+    "What a picture has to meet, as (table, condition on it, its picture ids if they are few)."
+    wanted = [(t.tags, t.tags.c.tag == tag)] if tag else []
+    for name, (low, high) in where.items():
+        other = t.scores.alias()
+        within = [other.c.value >= low] if low > -math.inf else []
+        within += [other.c.value <= high] if high < math.inf else []
+        wanted.append((other, sa.and_(other.c.output_id == self._one_output(name).id, *within)))
+    with self.database.read() as c:
+        ids = [c.execute(sa.select(table.c.picture_id).where(condition).limit(_FEW + 1)).scalars().all() for table, condition in wanted]
+    return [(table, condition, few if len(few) <= _FEW else None) for (table, condition), few in zip(wanted, ids, strict=True)]
 
-    Then those are looked up first; else the database goes down the ranking and asks of each picture in turn, which soon fills a page. Left to itself it may do
-    the wrong one and take a hundred times as long.
+
+_FEW, _NEAR = 2000, 5000
+
+
+def _way(column, down): return column.desc() if down else column.asc()
+
+
+def _best(output, conditions, down, n, cut=None):
+    """The query for the best pictures that meet the conditions: picture_id and value, which is all that the index of outputs and values holds.
+
+    Where few pictures meet a condition, these are looked up and sorted. Else the ranking is gone down to the value `cut`, asking of each picture whether it meets
+    the conditions, and where that does not find enough (`cut` is None), each is looked up in the set of those that do. A database left to itself
+    may do the wrong one and take a hundred times as long.
     """
-    other, conditions, few = t.scores.alias(), [], False
-    wanted = [(other, sa.and_(other.c.output_id == self._one_output(name).id, *([other.c.value >= low] if low > -math.inf else []),
-                              *([other.c.value <= high] if high < math.inf else []))) for name, (low, high) in where.items()]
-    wanted += [(t.tags, t.tags.c.tag == tag)] if tag else []
-    for table, condition in wanted:
-        with self.database.read() as c: ids = c.execute(sa.select(table.c.picture_id).where(condition).limit(_FEW + 1)).scalars().all()
-        if len(ids) <= _FEW: few = True
-        conditions.append(picture_id.in_(ids) if len(ids) <= _FEW else sa.exists().where(table.c.picture_id == picture_id, condition))
-    return conditions, few
+    score, place = t.scores, t.files
+    few = any(ids is not None for *_, ids in conditions)
+    met = [score.c.value >= cut if down else score.c.value <= cut] if cut is not None else []
+    for table, condition, ids in conditions:
+        if ids is not None: met.append(score.c.picture_id.in_(ids))
+        elif few or cut is not None: met.append(sa.exists().where(table.c.picture_id == score.c.picture_id, condition))
+        else: met.append(score.c.picture_id.in_(sa.select(table.c.picture_id).where(condition)))
+    query = sa.select(score.c.picture_id, score.c.value).where(score.c.output_id == output, *met)
+    query = query.where(sa.exists().where(place.c.picture_id == score.c.picture_id, _here))  # the dearest last
+    return query.order_by(_way(score.c.value + 0 if few else score.c.value, down), _way(score.c.picture_id, down)).limit(n)  # a sum is not in the index
 
 # %% ../../nbs/36_scoring/30_library.ipynb #048acb65
 @patch
