@@ -321,8 +321,8 @@ def _way(column, down): return column.desc() if down else column.asc()
 def _best(output, conditions, down, n, cut=None):
     """The query for the best pictures that meet the conditions: picture_id and value, which is all that the index of outputs and values holds.
 
-    Where few pictures meet a condition, these are looked up and sorted. Else the ranking is gone down to the value `cut`, asking of each picture whether it meets
-    the conditions, and where that does not find enough (`cut` is None), each is looked up in the set of those that do. A database left to itself
+    Where few pictures meet a condition, these are looked up and sorted. Else the ranking is gone down to the value `cut`, asking of each picture whether it
+    meets the conditions, and where that does not find enough (`cut` is None), each is looked up in the set of those that do. A database left to itself
     may do the wrong one and take a hundred times as long.
     """
     score, place = t.scores, t.files
