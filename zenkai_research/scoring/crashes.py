@@ -44,7 +44,7 @@ class Journal:
     def _left_behind(self):
         ended = lambda path: not alive(int(path.name.split("-")[1]), int(path.name.split("-")[2])/1e9)
         self._old = [path for path in self.folder.glob(self._start + "*") if ended(path)]
-        texts = [path.read_bytes().replace(b"\0", b" "*1).decode("ascii", "replace") for path in self._old]
+        texts = [path.read_bytes().replace(b"\0", b" ").decode("ascii", "replace") for path in self._old]
         return {digest for text in texts for i in range(0, len(text), _DIGEST) if len(digest := text[i:i + _DIGEST].strip()) == _DIGEST}
 
     @contextlib.contextmanager

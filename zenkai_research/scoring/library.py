@@ -275,7 +275,7 @@ def top(self: Library,
     down = (output.better != "lower") != worst
     with self.database.read() as c:
         end = sa.select(t.scores.c.value).where(t.scores.c.output_id == output.id).order_by(_way(t.scores.c.value, down)).limit(1).offset(_NEAR + n)
-        cut = c.execute(end).scalar() if conditions else None
+        cut = c.execute(end).scalar() if conditions and all(few is None for *_, few in conditions) else None
         best = c.execute(_best(output.id, conditions, down, n, cut)).all()
         if len(best) < n and cut is not None: best = c.execute(_best(output.id, conditions, down, n)).all()
     ids = [row.picture_id for row in best]
@@ -283,7 +283,7 @@ def top(self: Library,
     place = sa.select(t.files.c.picture_id, t.files.c.root_id, t.files.c.path, t.pictures.c.digest).join(t.pictures, t.pictures.c.id == t.files.c.picture_id)
     values = self._query(score.where(t.scores.c.output_id == output.id, t.scores.c.picture_id.in_(ids))).set_index("picture_id")
     places = self._query(place.where(t.files.c.picture_id.in_(ids), _here).order_by(t.files.c.id)).drop_duplicates("picture_id").set_index("picture_id")
-    found = places.join(values).loc[ids].reset_index(drop=True)
+    found = places.join(values).loc[[id for id in ids if id in places.index]].reset_index(drop=True)  # a run may take one away meanwhile
     return PictureTable.of(found.astype({"value": float, "low": float, "high": float}), self, by)
 
 
