@@ -83,6 +83,16 @@ class Scorer:
         "The outputs for a batch of pictures."
         return np.array([self.measure(*one) for one in zip(*inputs, strict=True)], dtype=np.float64)
 
+    def describe(self,
+                 values,              # the outputs for one picture, in the order of `outputs`
+                 ) -> str:
+        "What the numbers say about this picture, as a phrase for people (`soft: strongest edges 3.1 px wide`); empty where there is nothing to say."
+        return ""
+
+    def map(self, *inputs) -> np.ndarray | None: # float32, shape (rows, columns), in the unit of the main output unless it says otherwise
+        "Where in the picture it is so: a coarse map that covers the picture, from what was needed of it. None where the scorer has no map."
+        return None
+
     def identity(self) -> dict:
         "What beside name and version makes the numbers what they are: settings, sha256 of weights, precision. JSON types only."
         return dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
