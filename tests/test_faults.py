@@ -22,7 +22,7 @@ from PIL import Image
 
 from zenkai_research import open_library
 from zenkai_research.core import registry
-from zenkai_research.core.errors import BadOption, LibraryError, ScorerFailed
+from zenkai_research.core.errors import BadOption, LibraryError, NotMeasurable, ScorerFailed
 from zenkai_research.core.registry import get_scorer, register, resolve, scorer
 from zenkai_research.core.scorer import Output, Pixels, Scorer, Scores
 from zenkai_research.scoring import crashes, pipeline
@@ -35,9 +35,14 @@ def own_scorers(monkeypatch):
     "What a test registers is gone after it."
     monkeypatch.setattr(registry, "_session", dict(registry._session))
 
-    @scorer("tone", Output("score", "Mean of a small copy.", 0, 255, "higher"), needs=(Pixels(32),))
-    def tone(frame):
+    @scorer("average", Output("score", "Mean of a small copy.", 0, 255, "higher"), needs=(Pixels(32),))
+    def average(frame):
         return frame.rgb.mean()
+
+    @scorer("choosy")
+    def choosy(frame):
+        if frame.rgb.shape[0] > 64: raise NotMeasurable("it is too high")
+        return 1.0
 
 
 def write_pictures(folder, numbers, name="{:03}.png"):
@@ -213,7 +218,7 @@ def test_settings_that_are_no_json(tmp_path, photos, setting):
     with open_library(tmp_path / "l.sqlite") as library:
         with pytest.raises(BadOption, match="scaled.*identity"):
             library.score(photos, Scaled(setting))
-        assert library.score(photos, "tone").scored == 20 and library.info()["scorers"] == ["tone"]
+        assert library.score(photos, "average").scored == 20 and library.info()["scorers"] == ["average"]
 
 
 def test_equal_settings_are_equal(tmp_path, photos):
@@ -378,7 +383,7 @@ MIGRATION = '''
 import os
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = "9001", "0002"
 
 def upgrade():
     with op.batch_alter_table("outputs") as table:
@@ -396,7 +401,7 @@ def later_version(tmp_path, monkeypatch):
     "A function that makes this package one whose schema is a version newer; gives the file that, as long as it is there, stops the upgrade half-way."
     def update():
         shutil.copytree(Path(database_module.__file__).parent / "migrations", tmp_path / "migrations")
-        (tmp_path / "migrations" / "versions" / "0002_wider.py").write_text(MIGRATION.format(stop=str(tmp_path / "stop")))
+        (tmp_path / "migrations" / "versions" / "9001_wider.py").write_text(MIGRATION.format(stop=str(tmp_path / "stop")))
 
         def migrate(connection, to="head"):
             from alembic import command
@@ -408,7 +413,7 @@ def later_version(tmp_path, monkeypatch):
             command.upgrade(config, to)
 
         monkeypatch.setattr(database_module, "migrate", migrate)
-        monkeypatch.setattr(database_module, "SCHEMA_VERSIONS", [*SCHEMA_VERSIONS, "0002"])
+        monkeypatch.setattr(database_module, "SCHEMA_VERSIONS", [*SCHEMA_VERSIONS, "9001"])
         return tmp_path / "stop"
 
     return update
@@ -433,7 +438,7 @@ def raw_schema(where):
 def populated(where, photos):
     (photos / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     with open_library(where) as library:
-        library.score(photos, ["tone", "technical"])
+        library.score(photos, ["average", "choosy", "technical"])
         library.tag(photos / "03.jpg", "keep")
         before = rows_of(library.database)
     assert all(before[t] for t in before), "every table has rows"
@@ -446,13 +451,13 @@ def test_an_upgrade_loses_nothing(where, photos, later_version):
     with open_library(where, upgrade=True) as library:
         assert rows_of(library.database) == before and "sharp" in {c["name"] for c in sa.inspect(library.database.engine).get_columns("pictures")}
         Image.new("RGB", (40, 30), (1, 2, 3)).save(photos / "new.png")
-        report = library.score(photos, ["tone", "technical"])
+        report = library.score(photos, ["average", "choosy", "technical"])
         assert (report.known, report.new, report.scored) == (20, 1, 1), "the upgraded library works"
         with library.database.write() as c:  # references still hold, and point at the right tables
             c.execute(sa.text("DELETE FROM scorers"))
         assert rows_of(library.database)["outputs"] == rows_of(library.database)["scores"] == []
     if "://" not in where:
-        with sqlite3.connect(f"{where}.before-0002") as copy:
+        with sqlite3.connect(f"{where}.before-9001") as copy:
             assert copy.execute("SELECT COUNT(*) FROM scores").fetchone()[0] == len(before["scores"])
         copy.close()
 
@@ -469,7 +474,7 @@ def test_an_interrupted_upgrade_changes_nothing(where, photos, later_version):
     stop.unlink()
     with open_library(where, upgrade=True) as library:
         assert rows_of(library.database) == before
-    assert raw_schema(where)[0] == "0002"
+    assert raw_schema(where)[0] == "9001"
 
 
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
@@ -512,12 +517,12 @@ def counts(report):
 def test_a_hidden_file_scored_by_name_is_not_missing(where, photos):
     (photos / "00.jpg").rename(photos / ".hidden.jpg")
     with open_library(where) as library:
-        library.score([photos / ".hidden.jpg", photos / "01.jpg"], "tone")
-        report = library.score(photos, "tone")
+        library.score([photos / ".hidden.jpg", photos / "01.jpg"], "average")
+        report = library.score(photos, "average")
         assert (report.found, report.missing, report.moved) == (19, 0, 0)
         assert ".hidden.jpg" in names(library.images().path)
         (photos / ".hidden.jpg").unlink()
-        assert library.score(photos, "tone").missing == 1
+        assert library.score(photos, "average").missing == 1
 
 
 def closed(monkeypatch, *folders):
@@ -538,14 +543,14 @@ def test_a_folder_that_could_not_be_listed_and_then_can(where, photos, monkeypat
     with open_library(where) as library:
         with monkeypatch.context() as patch:
             closed(patch, "one", "two")
-            report = library.score(photos, "tone")
+            report = library.score(photos, "average")
             assert (report.failed, report.found, report.missing) == (2, 18, 0) and names(library.errors().path) == {"one", "two"}
         with monkeypatch.context() as patch:
             closed(patch, "two")
-            report = library.score(photos, "tone")
+            report = library.score(photos, "average")
             assert (report.found, report.missing) == (19, 0)
             assert names(library.errors().path) == {"two"}, "the folder that can be listed again has no error any more"
-        report = library.score(photos, "tone")
+        report = library.score(photos, "average")
         assert (report.found, report.missing, report.moved, report.failed, report.new) == (20, 0, 0, 0, 1)
         assert len(library.errors()) == 0 and library.info()["missing"] == 0 and len(library.images(missing=True)) == 20
 
@@ -553,11 +558,11 @@ def test_a_folder_that_could_not_be_listed_and_then_can(where, photos, monkeypat
 def test_two_copies_replaced_by_one(where, photos):
     shutil.copy(photos / "00.jpg", photos / "copy.jpg")
     with open_library(where) as library:
-        library.score(photos, "tone")
+        library.score(photos, "average")
         (photos / "00.jpg").unlink()
         (photos / "copy.jpg").rename(photos / "third.jpg")
-        assert counts(library.score(photos, "tone")) == dict(new=0, moved=1, missing=1, edited=0)
-        assert counts(library.score(photos, "tone")) == dict(new=0, moved=0, missing=0, edited=0)
+        assert counts(library.score(photos, "average")) == dict(new=0, moved=1, missing=1, edited=0)
+        assert counts(library.score(photos, "average")) == dict(new=0, moved=0, missing=0, edited=0)
 
 
 def test_two_copies_in_two_sources_replaced_by_one(where, photos):
@@ -567,10 +572,10 @@ def test_two_copies_in_two_sources_replaced_by_one(where, photos):
         shutil.copy(photos / "00.jpg", folder / "copy.jpg")
         shutil.copy(photos / "01.jpg", folder / "stays.jpg")
     with open_library(where) as library:
-        library.score([one, other], "tone")
+        library.score([one, other], "average")
         (one / "copy.jpg").rename(one / "third.jpg")
         (other / "copy.jpg").unlink()
-        assert counts(library.score([one, other], "tone")) == dict(new=0, moved=1, missing=1, edited=0), "one arrival makes up for one loss"
+        assert counts(library.score([one, other], "average")) == dict(new=0, moved=1, missing=1, edited=0), "one arrival makes up for one loss"
 
 
 def test_moved_between_two_sources_of_one_call(where, photos):
@@ -580,10 +585,10 @@ def test_moved_between_two_sources_of_one_call(where, photos):
         (photos / f"0{n}.jpg").rename(folder / f"0{n}.jpg")
         (photos / f"0{n + 2}.jpg").rename(folder / f"0{n + 2}.jpg")
     with open_library(where) as library:
-        library.score([one, other], "tone")
+        library.score([one, other], "average")
         (one / "00.jpg").rename(other / "moved.jpg")
         (other / "01.jpg").rename(one / "moved.jpg")
-        assert counts(library.score([one, other], "tone")) == dict(new=0, moved=2, missing=0, edited=0)
+        assert counts(library.score([one, other], "average")) == dict(new=0, moved=2, missing=0, edited=0)
         assert len(library.images(missing=True)) == 4
 
 
@@ -593,11 +598,11 @@ def test_an_archive_becomes_a_folder(where, photos):
         for n in (0, 1):
             archive.write(photos / f"0{n}.jpg", f"0{n}.jpg")
     with open_library(where) as library:
-        assert library.score(place, "tone").scored == 2
+        assert library.score(place, "average").scored == 2
         place.unlink()
         place.mkdir()
         shutil.copy(photos / "05.jpg", place / "00.jpg")
-        report = library.score(place, "tone")
+        report = library.score(place, "average")
         assert (report.found, report.scored, report.edited) == (1, 1, 0)
         from zenkai_research.images.hashing import content_digest
 
@@ -638,8 +643,8 @@ def test_a_run_forgets_only_errors_it_could_have_caused(where, photos, flaky):
         assert library.score(photos, [left, right]).failed == 20
         broken.clear()
         library.score(photos, [right])
-        library.score(photos, "tone")
-        library.score(photos, "tone")
+        library.score(photos, "average")
+        library.score(photos, "average")
         assert set(library.errors().scorer) == {"left"} and len(library.errors()) == 20
         library.score(photos, [left])
         assert len(library.errors()) == 0
@@ -650,7 +655,7 @@ def test_an_edited_file_has_no_errors_of_what_it_was(where, photos, flaky):
     with open_library(where) as library:
         library.score(photos, [flaky[0]])
         Image.new("RGB", (50, 40), (9, 80, 30)).save(photos / "00.jpg")
-        assert library.score(photos, "tone").edited == 1
+        assert library.score(photos, "average").edited == 1
         assert "00.jpg" not in names(library.errors().path) and len(library.errors()) == 19
 
 
@@ -726,19 +731,19 @@ def test_odd_names_all_the_way(where, photos):
     for n, name in enumerate(ODD):
         (photos / f"{n:02}.jpg").rename(folder / name)
     with open_library(where) as library:
-        assert library.score(folder, "tone").scored == len(ODD)
-        for table in (library.images(), library.scores(), library.top("tone", 50)):
+        assert library.score(folder, "average").scored == len(ODD)
+        for table in (library.images(), library.scores(), library.top("average", 50)):
             assert set(table.path) == {str(folder / name) for name in ODD} and all(map(os.path.exists, table.path))
         for path in library.images().path:
             library.tag(path, "odd")
             assert library.read(path) == Path(path).read_bytes() and library.picture(path)["paths"] == [path]
         library.tag(library.images().path, "all")
-        assert library.tags() == {"all": len(ODD), "odd": len(ODD)} and len(library.top("tone", 50, tag="odd")) == len(ODD)
-        assert library.score(photos, "tone").known == len(ODD), "and found again from the folder above"
+        assert library.tags() == {"all": len(ODD), "odd": len(ODD)} and len(library.top("average", 50, tag="odd")) == len(ODD)
+        assert library.score(photos, "average").known == len(ODD), "and found again from the folder above"
         assert all(map(os.path.exists, library.images().path)) and library._repr_html_()
         (folder / ODD[6]).write_bytes(b"")
         (folder / ODD[7]).unlink()
-        report = library.score(photos, "tone")
+        report = library.score(photos, "average")
         assert (report.failed, report.missing) == (1, 1) and list(library.errors().path) == [str(folder / ODD[6])]
 
 
@@ -753,8 +758,8 @@ def test_a_scorer_that_raises_whatever(where, photos, error):
         raise error
 
     with open_library(where) as library:
-        report = library.score(photos, ["raises", "tone"])
-        assert (report.failed, report.scored) == (20, 20) and len(library.scores("tone")) == 20
+        report = library.score(photos, ["raises", "average"])
+        assert (report.failed, report.scored) == (20, 20) and len(library.scores("average")) == 20
         assert len(library.errors()) == 20 and library.errors().reason.str.startswith(type(error).__name__).all()
         assert library.runs().state.iloc[-1] == "finished"
 
@@ -767,8 +772,8 @@ def test_dates_no_clock_should_show(where, photos):
         except OSError:
             pytest.skip("this file system keeps no such dates")
     with open_library(where) as library:
-        assert library.score(photos, "tone").scored == 20
-        again = library.score(photos, "tone")
+        assert library.score(photos, "average").scored == 20
+        again = library.score(photos, "average")
         assert (again.known, again.failed, again.edited) == (20, 0, 0) and len(library.errors()) == 0
 
 
@@ -803,7 +808,7 @@ def test_control_c_twice(where, photos, pause):
 def test_no_threads(tmp_path, photos, threads):
     with open_library(tmp_path / "l.sqlite") as library:
         with pytest.raises(BadOption, match="threads"):
-            library.score(photos, "tone", threads=threads)
+            library.score(photos, "average", threads=threads)
         assert len(library.runs()) == 0
 
 
@@ -828,20 +833,20 @@ def test_a_full_disk(tmp_path):
             pages = c.exec_driver_sql("PRAGMA page_count").scalar()
         end = limited(library, f"PRAGMA max_page_count = {pages + 30}")
         with pytest.raises(LibraryError, match="l.sqlite: .*full"):
-            library.score(folder, ["tone", "technical"], threads=2)
-        stored = len(library.scores("tone")) if library.info()["scorers"] else 0
+            library.score(folder, ["average", "technical"], threads=2)
+        stored = len(library.scores("average")) if library.info()["scorers"] else 0
         assert stored < 300
         end()
-        report = library.score(folder, ["tone", "technical"])
-        assert report.found == 300 and len(library.scores("tone")) == 300 and library.info()["errors"] == 0
+        report = library.score(folder, ["average", "technical"])
+        assert report.found == 300 and len(library.scores("average")) == 300 and library.info()["errors"] == 0
 
 
 def test_a_library_that_cannot_be_written(tmp_path, photos):
     with open_library(tmp_path / "l.sqlite") as library:
-        library.score(photos, "tone")
+        library.score(photos, "average")
         end = limited(library, "PRAGMA query_only = ON")
         with pytest.raises(LibraryError, match="l.sqlite: .*readonly"):
-            library.score(photos, "tone")
+            library.score(photos, "average")
         with pytest.raises(LibraryError, match="readonly"):
             library.tag(photos / "00.jpg", "x")
         assert len(library.scores()) == 20, "reading needs no writing"
@@ -865,11 +870,11 @@ def test_two_machines_with_other_pictures_at_one_path(postgres, tmp_path, on):
     with open_library(url) as library:
         on("ada")
         write_pictures(place, range(5))
-        assert library.score(place, "tone").new == 5
+        assert library.score(place, "average").new == 5
         place.rename(tmp_path / "of ada")
         on("bob")
         write_pictures(place, range(100, 108))
-        report = library.score(place, "tone")
+        report = library.score(place, "average")
         assert counts(report) == dict(new=8, moved=0, missing=0, edited=0) and report.scored == 8
         assert library.images().digest.nunique() == 13 and library.info()["missing"] == 0
         assert library.read(place / "000.png") == (place / "000.png").read_bytes(), "a path means the picture of this machine"
@@ -877,7 +882,7 @@ def test_two_machines_with_other_pictures_at_one_path(postgres, tmp_path, on):
         (tmp_path / "of ada").rename(place)
         on("ada")
         assert library.read(place / "000.png") == (place / "000.png").read_bytes()
-        assert counts(library.score(place, "tone")) == dict(new=0, moved=0, missing=0, edited=0)
+        assert counts(library.score(place, "average")) == dict(new=0, moved=0, missing=0, edited=0)
 
 
 def test_mount_widen_mount_back(where, tmp_path, on):
@@ -887,25 +892,25 @@ def test_mount_widen_mount_back(where, tmp_path, on):
     nothing = dict(new=0, moved=0, missing=0, edited=0)
     with open_library(where) as library:
         on("ada")
-        library.score(first / "2020", "tone")
+        library.score(first / "2020", "average")
         shutil.copytree(tmp_path / "first", tmp_path / "second")
         on("bob")
         library.mount(str(first / "2020"), str(second / "2020"))
-        assert counts(library.score(second / "2020", "tone")) == nothing and len(library.images(missing=True)) == 5
+        assert counts(library.score(second / "2020", "average")) == nothing and len(library.images(missing=True)) == 5
         on("ada")
-        report = library.score(first, "tone")  # the root grows on one machine, and by that on the other
+        report = library.score(first, "average")  # the root grows on one machine, and by that on the other
         assert (report.new, report.known, report.missing) == (5, 5, 0)
         on("bob")
         assert all(path.startswith(f"{second}/") for path in library.images().path)
-        assert counts(library.score(second, "tone")) == nothing and len(library.images(missing=True)) == 10
-        assert library.score(second / "2021", "tone").known == 5
+        assert counts(library.score(second, "average")) == nothing and len(library.images(missing=True)) == 10
+        assert library.score(second / "2021", "average").known == 5
         library.mount(str(second), str(first))
         assert all(path.startswith(f"{first}/") for path in library.images().path)
-        assert counts(library.score(first, "tone")) == nothing and len(library.info()["roots"]) == 1
+        assert counts(library.score(first, "average")) == nothing and len(library.info()["roots"]) == 1
         library.mount(str(first), str(second))
         assert all(path.startswith(f"{second}/") for path in library.images().path)
         on("ada")
-        assert counts(library.score(first, "tone")) == nothing and len(library.images(missing=True)) == 10
+        assert counts(library.score(first, "average")) == nothing and len(library.images(missing=True)) == 10
 
 
 def test_mount_over_a_root_of_this_machine(postgres, tmp_path, on):
@@ -913,11 +918,11 @@ def test_mount_over_a_root_of_this_machine(postgres, tmp_path, on):
     first, second = write_pictures(tmp_path / "first", range(5)), write_pictures(tmp_path / "second", range(5))
     with open_library(postgres()) as library:
         on("ada")
-        library.score(first, "tone")
+        library.score(first, "average")
         on("bob")
-        library.score(second, "tone")
+        library.score(second, "average")
         library.mount(str(first), str(second))
-        library.score(second, "tone")
+        library.score(second, "average")
         assert sorted(library.images().path) == sorted(map(str, second.iterdir()))
 
 
@@ -932,7 +937,7 @@ def test_containers(where, photos, monkeypatch):
             monkeypatch.setattr(platform, "node", lambda n=n: f"container{n}")
             if shared:
                 monkeypatch.setenv("ZENKAI_MACHINE", "nas")
-            report = library.score(photos, "tone")
+            report = library.score(photos, "average")
             assert (report.new, report.known) == ((20, 0) if n == 0 else (0, 20))
         assert len(library.info()["roots"]) == 1 and library.info()["roots"][0] == {"here": str(photos)}
 

@@ -460,3 +460,31 @@ def test_kill_at_any_instant_then_rerun(where, tmp_path):
         library.score(folder, ["technical", "color"], threads=2)
         assert set(library.runs().state.iloc[:-1]) <= {"interrupted", "finished"}
     assert content(where) == content(undisturbed)
+
+
+def test_a_picture_without_a_value_is_noted_once_and_not_tried_again(where, photos):
+    "A scorer may say that it has no value for a picture: no error, no score, no second try; what builds on it has none either."
+    from zenkai_research.core.errors import NotMeasurable
+
+    tried = []
+
+    @scorer("choosy", needs=(Pixels(64),))
+    def choosy(frame):
+        tried.append(frame)
+        if frame.rgb.shape[0] > 64: raise NotMeasurable(f"it is {frame.rgb.shape[0]} px high, and choosy takes 64")
+        return 1.0
+
+    @scorer("builder", needs=(Scores("choosy"),))
+    def builder(values): return values[0]
+
+    with open_library(where) as library:
+        report = library.score(photos, ["choosy", "builder"])
+        few = len(library.scores("choosy"))
+        assert (report.scored, report.failed, len(tried)) == (20, 0, 20) and 0 < few < 20 and len(library.errors()) == 0
+        told = library.unmeasured()
+        assert len(told) == 2 * (20 - few) and set(told.scorer) == {"choosy", "builder"} and "choosy takes 64" in told.reason[0]
+        assert "which has no value" in told.reason[told.scorer == "builder"].iloc[0]
+        again = library.score(photos, ["choosy", "builder"])
+        assert (again.known, again.scored, len(tried)) == (20, 0, 20)
+        for path in photos.iterdir(): path.rename(path.with_name(f"moved {path.name}"))
+        assert library.score(photos, ["choosy", "builder"]).known == 20 and len(tried) == 20

@@ -61,15 +61,15 @@ def test_an_old_library_is_upgraded_here_and_asked_about_when_shared(where, monk
     import zenkai_research.storage.database as module
 
     Database(where).close()
-    monkeypatch.setattr(module, "SCHEMA_VERSIONS", [*SCHEMA_VERSIONS, "0002"])
-    monkeypatch.setattr(module, "migrate", lambda c: c.execute(sa.text("UPDATE alembic_version SET version_num = '0002'")))
+    monkeypatch.setattr(module, "SCHEMA_VERSIONS", [*SCHEMA_VERSIONS, "9001"])
+    monkeypatch.setattr(module, "migrate", lambda c: c.execute(sa.text("UPDATE alembic_version SET version_num = '9001'")))
     if "://" in where:
         with pytest.raises(LibraryError, match="zenkai library upgrade"):
             Database(where)
         Database(where, upgrade=True).close()
     else:
         Database(where).close()
-        assert os.path.exists(f"{where}.before-0002")
+        assert os.path.exists(f"{where}.before-9001")
     Database(where).close()
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..core.errors import ScorerFailed, UnreadableImage, ZenkaiError
+from ..core.errors import NotMeasurable, ScorerFailed, UnreadableImage, ZenkaiError
 from ..core.registry import resolve
 from ..core.scorer import Metadata, Pixels, Scorer, Scores, check
 from ..images.decode import decode_frames, describe
@@ -30,6 +30,7 @@ class Finding:
     facts: dict | None = None                    # format, upright width and height, phash, metadata record; None: known already
     values: dict = field(default_factory=dict)   # scorer name -> array (outputs, 3): value, low, high
     problems: list = field(default_factory=list) # (stage, scorer name or "", reason)
+    unmeasured: dict = field(default_factory=dict) # scorer name -> why it has no value for this picture
     inputs: dict = field(default_factory=dict)   # need -> what was decoded for it, where a later scorer wants it
 
     @property
@@ -86,6 +87,7 @@ def measure_batch(scorer: Scorer, findings: list[Finding], inputs: list[dict]):
         values = check(scorer, scorer.score(*([one[need] for one in inputs] for need in scorer.needs)), len(findings))
         for finding, value in zip(findings, values, strict=True): finding.values[scorer.name] = value
     except (Exception, SystemExit) as error:  # a plug-in may raise anything
+        if len(findings) == 1 and isinstance(error, NotMeasurable): findings[0].unmeasured[scorer.name] = reason(error); return
         if len(findings) == 1: findings[0].problems.append(("score", scorer.name, reason(error))); return
         for finding, one in zip(findings, inputs, strict=True): measure_batch(scorer, [finding], [one])
 
@@ -93,17 +95,18 @@ def measure_batch(scorer: Scorer, findings: list[Finding], inputs: list[dict]):
 def measure(picture: str | os.PathLike | bytes,        # a path, URL, or the content of a file
             scorers: str | Scorer | Iterable = "technical", # names, groups or scorer objects
             ) -> dict[str, float]:                     # "scorer.output" -> value
-    "The scores of one picture. Raises `UnreadableImage`, and `ScorerFailed` where a scorer cannot measure it."
+    "The scores of one picture, as far as it has them. Raises `UnreadableImage`, and `ScorerFailed` where a scorer fails."
     chosen, name = resolve(scorers), "picture" if isinstance(picture, bytes) else os.fspath(picture)
     data = picture if isinstance(picture, bytes) else _only_entry(name).read()
     finding = examine(data, name, [], list(chosen.values()), facts=False)
     if finding.undecoded: raise UnreadableImage(name, finding.problems[0][2])
     for scorer in chosen.values():
+        if any(isinstance(need, Scores) and need.scorer not in finding.values for need in scorer.needs): continue
         inputs = finding.inputs | {need: finding.values[need.scorer][:, 0] for need in scorer.needs if isinstance(need, Scores)}
         measure_batch(scorer, [finding], [inputs])
         if finding.problems: raise ScorerFailed(f"{printable(name)}: {scorer.name}: {finding.problems[0][2]}")
     return {f"{name}.{output.name}": float(value) for name, scorer in chosen.items()
-            for output, value in zip(scorer.outputs, finding.values[name][:, 0], strict=True)}
+            if name in finding.values for output, value in zip(scorer.outputs, finding.values[name][:, 0], strict=True)}
 
 
 def _only_entry(name):

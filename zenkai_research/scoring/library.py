@@ -156,6 +156,15 @@ def errors(self: Library):
 
 
 @patch
+def unmeasured(self: Library):
+    "What scorers have no value for, by their definition, as a DataFrame: path, digest, scorer, reason."
+    current = _current_outputs().subquery()
+    return self._query(sa.select(t.files.c.root_id, t.files.c.path, t.pictures.c.digest, current.c.scorer, t.unmeasured.c.reason)
+                       .join(t.pictures, t.pictures.c.id == t.files.c.picture_id).join(t.unmeasured, t.unmeasured.c.picture_id == t.pictures.c.id)
+                       .join(current, current.c.id == t.unmeasured.c.output_id).where(_here).order_by(t.files.c.root_id, t.files.c.path, current.c.id))
+
+
+@patch
 def runs(self: Library):
     "Every run as a DataFrame: run, started, finished, state, parameters, versions, counts."
     return self._query(sa.select(t.runs.c.id.label("run"), t.runs.c.started, t.runs.c.finished, t.runs.c.state, t.runs.c.parameters, t.runs.c.versions,

@@ -208,7 +208,9 @@ def _score_later(self: Run, waiting: list[tuple[Finding, int | None, list[Scorer
             if scorer not in later: continue
             built_on = {need: self._values(need.scorer, finding, picture) for need in scorer.needs if isinstance(need, Scores)}
             lacking = [need.scorer for need, values in built_on.items() if values is None]
-            if lacking: finding.problems.append(("score", scorer.name, f"it builds on {lacking[0]}, which failed"))
+            if lacking and any(name == lacking[0] for _, name, _ in finding.problems):
+                finding.problems.append(("score", scorer.name, f"it builds on {lacking[0]}, which failed"))
+            elif lacking: finding.unmeasured[scorer.name] = f"it builds on {lacking[0]}, which has no value for this picture"
             else: ready.append((finding, finding.inputs | built_on))
         for batch in in_pieces(ready, scorer.batch_size): measure_batch(scorer, *map(list, zip(*batch, strict=True)))
     for finding, _, _ in waiting: finding.inputs = {}
@@ -235,6 +237,7 @@ def write_down(self: Run, window: list[Job], findings: dict[str, Finding]):
         catalog.put_facts(c, [dict(id=ids[d], **finding.facts) for d, finding in findings.items() if finding.facts])
         catalog.put_scores(c, [(ids[d], output, *value, run) for d, finding in findings.items() for name, array in finding.values.items()
                                for output, value in zip(self.plan.outputs[name], array.tolist(), strict=True)])
+        catalog.put_unmeasured(c, [(ids[d], self.plan.outputs[name][0], why, run) for d, finding in findings.items() for name, why in finding.unmeasured.items()])
         places = catalog.known_files(c, root, paths)
         problems = [(places[path].id, *problem) for path, job in zip(paths, window, strict=True) for problem in _problems(job, findings)]
         edited = [job.file.id for job in window if _edited(job, ids)]
@@ -265,7 +268,7 @@ def _count(self: Run, window, findings, ids):
         report.new += job.file is None
         report.edited += _edited(job, ids)
         report.failed += bool(_problems(job, findings))
-        report.scored += bool(finding and finding.values)
+        report.scored += bool(finding and (finding.values or finding.unmeasured))
         report.known += bool(job.digest and finding is None)
 
 # %% ../../nbs/36_scoring/10_pipeline.ipynb #35428a73

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['path_inside', 'join', 'root_locations', 'find_root', 'root_for', 'mount_root', 'mounted', 'start_run', 'end_run',
            'alive', 'output_ids', 'use_scorers', 'picture_ids', 'known_files', 'put_files', 'see_files', 'unseen_files',
-           'miss_files', 'scored', 'fully_scored', 'known_pictures', 'put_scores', 'values', 'put_facts', 'put_errors',
-           'with_errors', 'crashing']
+           'miss_files', 'scored', 'fully_scored', 'known_pictures', 'put_scores', 'put_unmeasured', 'values',
+           'put_facts', 'put_errors', 'with_errors', 'crashing']
 
 # %% ../../nbs/12_storage/20_catalog.ipynb #387851ee
 import os
@@ -18,7 +18,7 @@ from ..core.registry import fingerprint
 from ..core.settings import machine
 from ..images.locations import is_url
 from .database import in_pieces, upsert
-from .schema import errors, files, metadata, mounts, now, outputs, pictures, roots, runs, scorers, scores
+from .schema import errors, files, metadata, mounts, now, outputs, pictures, roots, runs, scorers, scores, unmeasured
 
 # %% ../../nbs/12_storage/20_catalog.ipynb #71da2537
 def path_inside(location: str, outer: str) -> str | None: # "" for `outer` itself
@@ -202,25 +202,27 @@ def _arrivals(connection, pictures, run):
 def scored(connection,
            ids: list[int],             # pictures
            main_outputs: list[int],    # the first output of each scorer
-           ) -> dict[int, set[int]]:   # picture -> the main outputs it has
+           ) -> dict[int, set[int]]:   # picture -> the main outputs that it has, or has no value for
     "What is scored already."
     found = {}
     for piece in in_pieces(ids):
-        query = sa.select(scores.c.picture_id, scores.c.output_id).where(scores.c.picture_id.in_(piece), scores.c.output_id.in_(main_outputs))
-        for picture, output in connection.execute(query): found.setdefault(picture, set()).add(output)
+        for table in (scores, unmeasured):
+            query = sa.select(table.c.picture_id, table.c.output_id).where(table.c.picture_id.in_(piece), table.c.output_id.in_(main_outputs))
+            for picture, output in connection.execute(query): found.setdefault(picture, set()).add(output)
     return found
 
 
 def fully_scored(connection, ids: Iterable[int], main_outputs: list[int], facts: int) -> set[int]:
-    "Those of the pictures that have facts of this version and all of these outputs."
-    done = set()
+    "Those of the pictures that have facts of this version and all of these outputs, as far as they have a value."
+    done, odd = set(), []
     for piece in in_pieces(ids):
-        query = sa.select(pictures.c.id).where(pictures.c.id.in_(piece), pictures.c.facts == facts)
+        current = query = sa.select(pictures.c.id).where(pictures.c.id.in_(piece), pictures.c.facts == facts)
         if main_outputs:
             query = (query.join(scores, sa.and_(scores.c.picture_id == pictures.c.id, scores.c.output_id.in_(main_outputs)))
                      .group_by(pictures.c.id).having(sa.func.count() == len(main_outputs)))
         done.update(connection.execute(query).scalars())
-    return done
+        odd += connection.execute(current.where(sa.exists().where(unmeasured.c.picture_id == pictures.c.id))).scalars()
+    return done | {id for id, outputs in scored(connection, odd, main_outputs).items() if len(outputs) == len(main_outputs)}
 
 
 def known_pictures(connection, digests: list[str], main_outputs: list[int], facts: int) -> dict[str, tuple[int, bool, set[int]]]:
@@ -238,6 +240,11 @@ def put_scores(connection,
     number = lambda x: None if x is None or x != x else float(x)
     upsert(connection, scores, [dict(picture_id=p, output_id=o, value=float(v), low=number(low), high=number(high), run_id=run)
                                 for p, o, v, low, high, run in rows], ("picture_id", "output_id"))
+
+
+def put_unmeasured(connection, rows: list[tuple]): # picture_id, main output_id, reason, run_id
+    "Note pictures that a scorer has no value for."
+    upsert(connection, unmeasured, [dict(picture_id=p, output_id=o, reason=reason, run_id=run) for p, o, reason, run in rows], ("picture_id", "output_id"))
 
 
 def values(connection, picture: int, ids: list[int]) -> list[float] | None: # in the order of `ids`; None where it has no scores

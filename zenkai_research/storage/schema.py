@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCHEMA_VERSIONS', 'tables', 'roots', 'mounts', 'pictures', 'files', 'metadata', 'tags', 'scorers', 'outputs', 'runs',
-           'scores', 'errors', 'UTCTime', 'FileName', 'now']
+           'scores', 'unmeasured', 'errors', 'UTCTime', 'FileName', 'now']
 
 # %% ../../nbs/12_storage/00_schema.ipynb #7424167d
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 # %% ../../nbs/12_storage/00_schema.ipynb #96cf876f
-SCHEMA_VERSIONS = ["0001"]  # the migrations in order; the last one is what this version of the package works with
+SCHEMA_VERSIONS = ["0001", "0002"]  # the migrations in order; the last one is what this version of the package works with
 
 tables = sa.MetaData(naming_convention={
     "ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -138,6 +138,12 @@ scores = sa.Table("scores", tables,
     sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False),
     sa.Index("ix_scores_output_id_value", "output_id", "value"),
     sqlite_with_rowid=False)
+
+unmeasured = sa.Table("unmeasured", tables,
+    sa.Column("picture_id", sa.ForeignKey("pictures.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("output_id", sa.ForeignKey("outputs.id", ondelete="CASCADE"), primary_key=True),  # the main one of the scorer
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False))
 
 errors = sa.Table("errors", tables,
     sa.Column("id", sa.Integer, primary_key=True),
