@@ -72,6 +72,7 @@ class Scorer:
     outputs: tuple[Output, ...]           # the main one first
     needs: tuple = (Pixels(),)            # one argument of `measure` and `score` for each, in this order
     batch_size: int = 1                   # how many pictures `score` takes best; 1: each where it was decoded
+    fitted_on: str = ""                   # labelled pictures that it has learned from, on which its agreement with people proves nothing
 
     def measure(self, *inputs):           # what was needed of one picture, in the order of `needs`
         "The outputs for one picture, as a sequence of numbers in the order of `outputs`."
