@@ -43,7 +43,7 @@ def banding(radius: int,
     "How to cut 64 bits for a search among `n` hashes."
     bands = min(range(1, radius + 2), key=lambda bands: _cost(n, radius, bands))
     edges = [64*k//bands for k in range(bands + 1)]
-    return [(low, high - low) for low, high in zip(edges, edges[1:])], radius//bands
+    return [(low, high - low) for low, high in zip(edges[:-1], edges[1:], strict=True)], radius//bands
 
 # %% ../../nbs/16_similarity/00_hamming.ipynb #50e0a75b
 PIECE = 1 << 16  # pairs compared at a time: few enough to stay in the processor's cache
