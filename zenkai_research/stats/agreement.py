@@ -178,7 +178,7 @@ def _explained(curves, z, y, counts, linear):
     both = (r**2 + rz**2 - 2*r*rz*rgz)/(1 - rgz**2)
     return np.sqrt(np.clip(np.where(1 - rgz**2 > 1e-6, both, np.maximum(r**2, rz**2)), 0, 1))
 
-
+# %% ../../nbs/04_stats/00_agreement.ipynb #dfd4e0f6
 def _grid(z):
     middles = np.r_[z.min() - np.array([3, 1]), np.quantile(z, np.linspace(0, 1, 13)), z.max() + np.array([1, 3])]
     return tuple(side.ravel() for side in np.meshgrid(middles, WIDTHS))
@@ -237,8 +237,9 @@ def rmse_mapped(x, y, counts=None,
                 ):
     "Root mean square error (divisor n) of the four-parameter logistic mapping, in the unit of the opinions: a number, or one a resample."
     r = plcc_mapped(x, y, counts) if plcc is None else plcc
+    if not np.isfinite(r).any(): return r
     y = np.asarray(y, dtype=np.float64)
-    if counts is None: return float(np.sqrt(1 - r**2)*(y.std() if np.isfinite(r) else np.nan))
+    if counts is None: return float(np.sqrt(1 - r**2)*y.std())
     share = np.asarray(counts, dtype=np.float64)/np.sum(counts, axis=1, keepdims=True, dtype=np.float64)
     return np.sqrt((1 - r**2)*np.clip(share @ (y - y.mean())**2 - (share @ (y - y.mean()))**2, 0, None))
 

@@ -17,7 +17,7 @@ from .agreement import Estimate, interval, krcc, plcc, srcc
 def _votes(votes):
     votes = np.asarray(votes, dtype=np.float64)
     if votes.ndim != 2: raise BadOption("votes", f"their shape is {votes.shape}, not (pictures, classes)")
-    if not np.isfinite(votes).all() or (votes < 0).any() or (votes != np.round(votes)).any(): raise BadOption("votes", "they have to be whole numbers from 0 up")
+    if not np.isfinite(votes).all() or (votes < 0).any() or (votes != np.round(votes)).any(): raise BadOption("votes", "they are not whole numbers from 0 up")
     return votes.astype(np.int64)
 
 
@@ -109,7 +109,7 @@ def outlier_ratio(mos,           # (n,)
                   error,         # (n,) standard error of each MOS
                   widths: float = 2.0, # in standard errors
                   ) -> float:
-    "Share of pictures whose prediction misses by more than `widths` standard errors (VQEG 2000), 0 to 1; NaN without pictures, or where a number is not finite."
+    "Share of pictures whose prediction misses by more than `widths` standard errors (VQEG 2000), 0 to 1; NaN without pictures or finite numbers."
     mos, predicted, error = (np.asarray(values, dtype=np.float64) for values in (mos, predicted, error))
     if not mos.size or not np.isfinite([mos, predicted, error]).all(): return np.nan
     return float((np.abs(mos - predicted) > widths*error).mean())
@@ -120,7 +120,7 @@ def outliers(mos,       # (n,)
              error,     # (n,) standard error of each MOS
              level: float = 0.05,
              ) -> tuple[np.ndarray, np.ndarray]: # indices of the outliers, the worst first; z of all pictures, (n,)
-    "Pictures whose residual exceeds what the raters' error explains; z is positive where people like it better than the scorer. Unknown errors are no outliers."
+    "Pictures whose residual exceeds what the raters' error explains; z is positive where people like it better than the scorer."
     from scipy.stats import norm
 
     from zenkai_research.stats.significance import holm
