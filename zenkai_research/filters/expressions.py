@@ -13,7 +13,7 @@ import math
 import operator
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
 
@@ -217,7 +217,7 @@ GROUP = "zenkai_research.conditions"
 class Condition:
     "A named expression and what is known of it."
     name: str
-    expression: Expression
+    expression: Expression | str
     help: str = ""           # what it means, in one sentence
     group: str = ""          # technical, content, style...
     phrase: str = ""         # how to say what was measured: "{value} of the pixels are clipped"
@@ -243,8 +243,8 @@ _installed, _broken = {}, {}
 
 def _made(name, what, known):
     from zenkai_research.filters.parsing import parse_with
-    if isinstance(what, str): what = Condition(name, parse_with(what, known))
-    elif isinstance(what, Expression): what = Condition(name, what)
+    if not isinstance(what, Condition): what = Condition(name, what)
+    if isinstance(what.expression, str): what = replace(what, expression=parse_with(what.expression, known))
     if not re.fullmatch(r"[A-Za-z_][\w-]*", name) or name in WORDS or name in FACTS: raise BadOption("condition", f"{name!r} cannot be a name for one")
     return what
 
