@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import BadOption
+from ..core.progress import progress_bar
 from ..images.formats import format_of
 from ..images.locations import printable
 from ..stats import agreement, raters, significance
@@ -204,7 +205,7 @@ def _resampled(kept, draws, seed):
     groups = kept.group.astype(str) if kept.group.notna().all() and kept.group.nunique() > 1 else None
     note = f"{kept.group.isna().sum()} of the pictures have no group, so groups are ignored" if groups is None and kept.group.notna().any() else ""
     units = len(kept) if groups is None else kept.group.nunique()
-    if groups is not None and units < 20: note = f"there are only {units} groups, so intervals and letters are rough"
+    if groups is not None and units < 20: note = f"There are only {units} groups, so intervals and letters are rough"
     return agreement.resamples(len(kept), draws, groups, seed), units, groups is not None, note
 
 # %% ../../nbs/60_analysis/00_evaluation.ipynb #a7234243
@@ -243,6 +244,7 @@ def evaluate(scores,                    # as `Library.scores` gives them
              seed: int = 0,
              confidence: float = 0.95,
              level: float = 0.05,       # of the letters
+             progress: bool | None = None, # None: a bar where someone watches
              ) -> Evaluation:
     "How each output agrees with people. Raises `BadOption` where fewer than three labelled pictures have scores."
     kept, wide, notes = align(scores, labels)
@@ -252,7 +254,7 @@ def evaluate(scores,                    # as `Library.scores` gives them
     known = bool(np.isfinite(error).all())
     pairs, better = agreement.separated(mos, error if known else None), {**directions(wide), **(better or {})}
     fitted, rows, drawn = dict(fitted) if isinstance(fitted, Mapping) else dict.fromkeys(fitted, "labelled pictures"), {}, {}
-    for name in wide:
+    for name in progress_bar(list(wide), title="resampling", unit="outputs", show=progress):
         there = wide[name].notna().to_numpy()
         rows[name], drawn[name] = _row(name, wide[name].to_numpy()[there], mos[there], pairs[np.ix_(there, there)], counts[:, there], better[name], confidence)
         rows[name] |= dict(fitted=fitted.get(name) or fitted.get(rows[name]["scorer"], ""), letters="")
