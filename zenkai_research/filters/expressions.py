@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FACTS', 'OPPOSITE', 'WORDS', 'GROUP', 'Expression', 'And', 'Or', 'Not', 'value_of', 'main_output', 'Compare',
-           'Tagged', 'Value', 'score', 'fact', 'tag', 'Condition', 'Named', 'conditions', 'find_condition', 'condition',
-           'register_condition', 'quantity', 'reasons']
+           'Tagged', 'Value', 'score', 'fact', 'tag', 'Condition', 'Named', 'unusable_conditions', 'conditions',
+           'find_condition', 'condition', 'register_condition', 'quantity', 'reasons']
 
 # %% ../../nbs/56_filters/00_expressions.ipynb #441bb2d3
 import json
@@ -14,7 +14,6 @@ import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from importlib.metadata import entry_points
 
 from ..core.errors import BadOption, UnknownName
@@ -118,7 +117,6 @@ def value_of(values: Mapping, name: str, fact: bool):
     return None if _missing(value) else value
 
 
-@cache
 def main_output(name: str) -> str: # "scorer.output"
     "The first output of a scorer; `score` where the scorer is not installed here."
     from zenkai_research.core.registry import scorer_class
@@ -253,9 +251,17 @@ def _load():
     "Fill `_installed` from the entry points, ours first."
     if _installed or _broken: return
     for point in sorted(entry_points(group=GROUP), key=lambda point: (not point.value.startswith("zenkai_research."), point.name != "technical", point.name)):
-        try:
-            for name, what in point.load()().items(): _installed.setdefault(name, _made(name, what, _installed))
-        except Exception as e: _broken[point.name] = f"conditions of {point.value} cannot be used: {type(e).__name__}: {e}"
+        try: offered = dict(point.load()())
+        except Exception as e: _broken[point.name] = f"{point.value} cannot be used: {type(e).__name__}: {e}"; continue
+        for name, what in offered.items():
+            try: _installed.setdefault(name, _made(name, what, _installed))
+            except Exception as e: _broken[name] = f"{point.value}: {e}"  # it may need a scorer that is not installed
+
+
+def unusable_conditions() -> dict[str, str]:
+    "The installed conditions that cannot be used here, and why."
+    _load()
+    return dict(_broken)
 
 
 def conditions() -> dict[str, Condition]:
@@ -296,7 +302,7 @@ def _names(expression):
 def quantity(value: float, unit: str = "", digits: int = 3) -> str:
     "A number for people: `22 %` for 0.22 where the unit is %, `3.1 px`."
     if unit == "%": value *= 100
-    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e15 and digits <= 3 else f"{value:.{digits}g}"
+    text = f"{value:,.0f}" if 100 <= abs(value) < 1e15 and digits <= 3 else f"{value:.{digits}g}"
     return f"{text} {unit}".rstrip()
 
 
