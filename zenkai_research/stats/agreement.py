@@ -116,10 +116,13 @@ def _tied(values, counts):
     return np.einsum("ij,ij->i", totals, totals)
 
 
+def _once(counts): return len(counts) == 1 and (counts == 1).all()
+
+
 @_statistic
 def krcc(x, y, counts=None):
     "Kendall's rank correlation coefficient tau-b: a number, or one a resample."
-    if len(counts) == 1 and (counts == 1).all():
+    if _once(counts):
         from scipy.stats import kendalltau
         return np.array([kendalltau(x, y).statistic if np.ptp(x) > 0 and np.ptp(y) > 0 else np.nan])  # n log n
     both = _pair_sum(lambda here: np.sign(np.subtract.outer(x[here], x), dtype=np.float32)*np.sign(np.subtract.outer(y[here], y), dtype=np.float32), counts)
@@ -147,7 +150,7 @@ class Mapping:
     def fitted(self) -> bool: return bool(np.isfinite(self.parameters).all())
 
 # %% ../../nbs/04_stats/00_agreement.ipynb #f357085e
-WIDTHS = np.geomspace(0.05, 20, 11)
+WIDTHS = np.geomspace(0.01, 20, 13)
 
 
 def _standard(x):
@@ -180,19 +183,23 @@ def _explained(curves, z, y, counts, linear):
 
 # %% ../../nbs/04_stats/00_agreement.ipynb #dfd4e0f6
 def _grid(z):
-    middles = np.r_[z.min() - np.array([3, 1]), np.quantile(z, np.linspace(0, 1, 13)), z.max() + np.array([1, 3])]
-    return tuple(side.ravel() for side in np.meshgrid(middles, WIDTHS))
+    middles = np.r_[z.min() - np.array([3, 1]), np.quantile(z, np.linspace(0, 1, 19)), z.max() + np.array([1, 3])]
+    return np.array([side.ravel() for side in np.meshgrid(middles, WIDTHS)])
+
+
+def _near(middle, width, reach=1.0): # a finer grid around a place on it, which it holds
+    steps = reach*np.linspace(-1, 1, 7)
+    return np.array([side.ravel() for side in np.meshgrid(middle + 1.5*width*steps, width*2.5**steps)])
 
 
 def _best_sigmoid(z, y, linear=False):
     "Middle and width of the sigmoid that explains most."
-    from scipy.optimize import minimize
-    once, (middles, widths) = np.ones((1, len(z))), _grid(z)
-    best = np.argmax(np.abs(_explained(_curves(z, middles, widths), z, y, once, linear)))
-    sides = [(middles[0], middles[-1]), (np.log(WIDTHS[0]), np.log(WIDTHS[-1]))]
-    loss = lambda at: -abs(_explained(_curves(z, at[:1], np.exp(at[1:])), z, y, once, linear)[0, 0])
-    found = minimize(loss, (middles[best], np.log(widths[best])), method="Nelder-Mead", bounds=sides, options=dict(xatol=1e-4, fatol=1e-9, maxiter=400))
-    return found.x[0], np.exp(found.x[1])
+    once, grid = np.ones((1, len(z))), _grid(z)
+    low, high = grid.min(axis=1, keepdims=True), grid.max(axis=1, keepdims=True)
+    for reach in (*0.65**np.arange(24), None):
+        top = grid[:, np.argmax(np.abs(_explained(_curves(z, *grid), z, y, once, linear)))]
+        if reach: grid = np.clip(_near(*top, reach), low, high)
+    return top
 
 # %% ../../nbs/04_stats/00_agreement.ipynb #5d9baf80
 def fit_logistic(x,                  # (n,) scores
@@ -224,10 +231,9 @@ def plcc_mapped(x, y, counts=None):
     if not x.any() or not y.any() or y.size <= 4: return np.full(len(counts), np.nan)
     centre, scale = _standard(x)
     z = (x - centre)/scale
-    middle, width = _best_sigmoid(z, y)
-    near = np.meshgrid(middle + width*np.linspace(-1.5, 1.5, 7), width*np.geomspace(0.4, 2.5, 7))
-    middles, widths = (np.r_[here, around.ravel(), one] for here, around, one in zip(_grid(z), near, (middle, width), strict=True))
-    r = _explained(_curves(z, middles, widths), z, y, counts.astype(np.float64), False)
+    top = _best_sigmoid(z, y)
+    grid = np.concatenate([_grid(z), _near(*top)], axis=1) if not _once(counts) else top[:, None]
+    r = _explained(_curves(z, *grid), z, y, counts.astype(np.float64), False)
     found = np.take_along_axis(r, np.argmax(np.abs(r), axis=1)[:, None], axis=1)[:, 0]
     return np.where(found == 0, np.nan, found)  # opinions or scores of a resample are all alike
 
