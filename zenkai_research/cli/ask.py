@@ -133,6 +133,7 @@ def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A picture, or
     if json:
         facts = dict(path=path, digest=digest, paths=known["paths"] if known else [path], tags=known["tags"] if known else [])
         return print_json(facts | dict(metadata=record and record.to_dict(), scores=known["scores"].to_dict("records") if known else [],
+                                       diagnosis=_phrases(known["scores"]) if known else {},
                                        errors=[dict(stage=row.stage, scorer=row.scorer, reason=row.reason) for row in errors]))
     _print_info(path, digest, record, known, errors)
     if not errors and (known is None or not len(known["scores"])):
@@ -173,12 +174,28 @@ def _print_info(path, digest, record, known, errors):
     if known: lines += [("also at", other) for other in known["paths"] if other != path]
     if known and known["tags"]: lines.append(("tags", ", ".join(known["tags"])))
     lines += [("error", failure(row)) for row in errors]
+    lines += [("diagnosis", f"{name}: {phrase}") for name, phrase in (_phrases(known["scores"]) if known else {}).items()]
     for label, value in lines: print(f"{label:<12} {printable(str(value))}")
     if not known or not len(known["scores"]): return
     table = text_table("score", "value", "unit", "better", right=["value"])
     for r in known["scores"].itertuples(): table.add_row(output_name(r.scorer, r.output), number_text(r.value), r.unit, r.better)
     print()
     console().print(table)
+
+
+def _phrases(scores):
+    "Scores of `Library.picture` in words: scorer -> phrase. Numbers of another version than the installed one are not its to describe."
+    from zenkai_research.filters.technical import phrases
+    installed = {name: _fingerprint(name) for name in scores.scorer.unique()}
+    return phrases({f"{row.scorer}.{row.output}": row.value for row in scores.itertuples() if installed[row.scorer] == row.fingerprint})
+
+
+def _fingerprint(name):
+    from zenkai_research.core.errors import ZenkaiError
+    from zenkai_research.core.registry import fingerprint, provenance, resolve
+    try: scorers = resolve(name)
+    except ZenkaiError: return None
+    return fingerprint(provenance(scorers[name], scorers)) if name in scorers else None
 
 # %% ../../nbs/88_cli/20_ask.ipynb #09edb211
 def tag(paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", show_default=False,
