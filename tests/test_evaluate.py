@@ -14,7 +14,6 @@ from zenkai_research.analysis.evaluation import align, combine, evaluate, folds,
 from zenkai_research.core.errors import BadOption, UnknownName, UnusableSource
 from zenkai_research.stats.agreement import srcc
 
-
 def labelled(n=60, groups=None, seed=0, **columns):
     "Labels of n pictures with sensible opinions."
     mos = np.random.default_rng(seed).uniform(10, 90, n)
@@ -36,7 +35,8 @@ def scored(labels, **outputs):
 
 @pytest.mark.parametrize("extension", ["csv", "tsv", "json", "parquet"])
 def test_labels_in_every_format(tmp_path, extension):
-    table = pd.DataFrame(dict(Image=["0012", "b/c.jpg", "d.jpg", "e"], MOS=[1.5, 2, 3, None], SD=[0.5, 0.6, 0.7, 0.8], c_total=[10, 11, 12, 13], scene=["x", "x", "y", None]))
+    opinions = dict(MOS=[1.5, 2, 3, None], SD=[0.5, 0.6, 0.7, 0.8], c_total=[10, 11, 12, 13])
+    table = pd.DataFrame(dict(Image=["0012", "b/c.jpg", "d.jpg", "e"], **opinions, scene=["x", "x", "y", None]))
     file = tmp_path / f"labels.{extension}"
     {"csv": lambda: table.to_csv(file, index=False), "tsv": lambda: table.to_csv(file, index=False, sep="\t"),
      "json": lambda: table.to_json(file, orient="records"), "parquet": lambda: table.to_parquet(file)}[extension]()  # fmt: skip
@@ -87,7 +87,10 @@ def test_bad_labels_say_where(tmp_path, text, options, words):
     assert words in str(error.value) and str(file) in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.xlsx", b"PK"), ("a.parquet", b"no parquet"), ("a.json", b"{"), ("a.csv", b"\xff\xfe\x00\x01,\n"), ("folder.csv", None)])
+NO_TABLES = [("a.xlsx", b"PK"), ("a.parquet", b"no parquet"), ("a.json", b"{"), ("a.csv", b"\xff\xfe\x00\x01,\n"), ("folder.csv", None)]
+
+
+@pytest.mark.parametrize(("name", "content"), NO_TABLES)
 def test_files_that_are_no_tables(tmp_path, name, content):
     if content is None:
         (tmp_path / name).mkdir()
@@ -102,8 +105,8 @@ def test_matching():
     names = ["1.jpg", "x/1.jpg", "2.JPG", "2", "3.tar", "3", "./y/1.jpg", "/a/33.png", "4.png", "photos/4.png", "none.jpg"]
     found, several = match_pictures(names, paths)
     assert several == ["1.jpg"]
-    assert found == {"x/1.jpg": "/a/x/1.jpg", "2.JPG": "/a/y/2.JPG", "2": "/a/y/2.JPG", "3.tar": "/a/3.tar.png", "./y/1.jpg": "/a/y/1.jpg", "/a/33.png": "/a/33.png",
-                     "4.png": "C:\\photos\\4.png", "photos/4.png": "C:\\photos\\4.png"}  # fmt: skip
+    meant = ["/a/x/1.jpg", "/a/y/2.JPG", "/a/y/2.JPG", "/a/3.tar.png", "/a/y/1.jpg", "/a/33.png", "C:\\photos\\4.png", "C:\\photos\\4.png"]
+    assert found == dict(zip(["x/1.jpg", "2.JPG", "2", "3.tar", "./y/1.jpg", "/a/33.png", "4.png", "photos/4.png"], meant, strict=True))
 
 
 # Evaluation
