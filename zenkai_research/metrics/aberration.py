@@ -78,21 +78,26 @@ def corner_shift(products: np.ndarray, # from `products`
     return float(np.clip(shift[order][np.searchsorted(known, known[-1]/2)], -MOST, MOST))
 
 # %% ../../nbs/20_metrics/35_aberration.ipynb #8a69a1b1
-_RIM = 4           # px around a highlight
-_FEWEST_RIM = 64   # pixels; a single light does not make a fringe of the picture
+_RIM, _BEYOND = 4, 12  # px around a highlight: its rim; the rest of its surroundings
+_FEWEST_RIM = 64       # pixels; a single light does not make a fringe of the picture
+
+
+def _around(mask, reach): return cv2.dilate(mask, np.ones((2*reach + 1, 2*reach + 1), np.uint8))
 
 
 def fringe(cut: np.ndarray, # from `tiles`
            ) -> float:      # 0..1
-    "The share of the rims of blown highlights that is purple; near 0 where there are few rims."
+    "How much more of the rims of blown highlights is purple than of what lies beyond; near 0 where there are few rims."
     flat = cut.reshape(-1, TILE, 3)
     if not flat.size: return 0.0
     white = cv2.inRange(flat, (248, 248, 248), (255, 255, 255))
     if not white.any(): return 0.0
-    rim = cv2.subtract(cv2.dilate(white, np.ones((2*_RIM + 1, 2*_RIM + 1), np.uint8)), white)
+    near, far = _around(white, _RIM), _around(white, _BEYOND)
+    rim, beyond = cv2.subtract(near, white) > 0, cv2.subtract(far, near) > 0
     red, green, blue = cv2.split(flat)
-    purple = (cv2.subtract(blue, green) > 30) & (cv2.subtract(red, green) > 10) & (rim > 0)
-    return float(np.count_nonzero(purple)/(np.count_nonzero(rim) + _FEWEST_RIM))
+    purple = (cv2.subtract(blue, green) > 30) & (cv2.subtract(red, green) > 10)
+    shares = [np.count_nonzero(purple & place)/(np.count_nonzero(place) + _FEWEST_RIM) for place in (rim, beyond)]
+    return float(max(shares[0] - shares[1], 0))
 
 # %% ../../nbs/20_metrics/35_aberration.ipynb #cdb62b9c
 _SPEAK, _SPEAK_FRINGE = 0.8, 0.2
@@ -109,7 +114,7 @@ class Aberration(Scorer):
                0, 64, "lower", "px"),
         Output("red", "Shift of red against green at the corner; positive: outwards.", -64, 64, "neither", "px"),
         Output("blue", "Shift of blue against green at the corner; positive: outwards.", -64, 64, "neither", "px"),
-        Output("fringe", "Share of the rims of blown highlights that is purple.", 0, 1, "lower"),
+        Output("fringe", "Share of the rims of blown highlights that is purple, less that of their surroundings.", 0, 1, "lower"),
     )
     needs = (Pixels(),)
 
