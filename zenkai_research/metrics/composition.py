@@ -174,7 +174,7 @@ class Diagonal(Scorer):
 
     def describe(self, values):
         score, rising, falling = values
-        if score < 0.4: return ""
+        if score < 0.3: return ""
         return f"lines {'rise' if rising > falling else 'fall'} along the diagonal"
 
 # %% ../../nbs/20_metrics/62_composition.ipynb #0fccd99c
@@ -210,8 +210,9 @@ def background_colors(rgb: np.ndarray,  # float32 (h, w, 3), 0 to 1
                       ) -> int:
     "How many of 4096 colours the background has that are not rare (Luo and Tang 2008); of the whole picture, where all of it is subject."
     outside = cv2.resize(mask.astype(np.uint8), rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST) == 0
-    cells = np.minimum(rgb * 16, 15).astype(np.int32)[outside if outside.any() else slice(None)].reshape(-1, 3)
-    count = np.bincount(cells @ np.array([256, 16, 1], np.int32))
+    red, green, blue = (plane.astype(np.uint16) >> 4 for plane in cv2.split(cv2.convertScaleAbs(rgb, alpha=255)))
+    cells = red << 8 | green << 4 | blue
+    count = np.bincount(cells[outside] if outside.any() else cells.ravel())
     return int((count >= 0.01 * count.max()).sum())
 
 

@@ -15,7 +15,7 @@ from .color import small
 from .saliency import subject, subject_box
 
 # %% ../../nbs/20_metrics/64_lines.ipynb #a5360e25
-SIDE = 256         # pixels of the longer side
+SIDE = 200         # pixels of the longer side
 SHORTEST = 0.06    # of the frame's diagonal
 
 
@@ -90,7 +90,7 @@ def vanishing_point(found: np.ndarray,            # (n, 4), from `segments`
     return *best, float((votes.sum() - votes.max()) / length.sum())
 
 # %% ../../nbs/20_metrics/64_lines.ipynb #b35af789
-LEADING = 0.35 # score from which lines are said to lead
+LEADING = 0.3 # score from which lines are said to lead
 
 
 class Lines(Scorer):
