@@ -28,7 +28,7 @@ def app():
     "The Typer app with all commands."
     from typer import Exit, Option, Typer
 
-    from zenkai_research.cli import ask, demo, library, score
+    from zenkai_research.cli import ask, compare, demo, evaluate, filter, library, scan, score
     plain = dict(no_args_is_help=True, rich_markup_mode=None)  # typer's rich help would double the time to start
     here = Typer(name="zenkai", pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}, **plain)
 
@@ -41,7 +41,8 @@ def app():
 
         Try it: zenkai demo
         """
-    for command in (demo.demo, score.score, ask.top, ask.stats, ask.info, ask.errors, ask.scores, ask.scorers, ask.tag): here.command()(guarded(command))
+    for command in (demo.demo, score.score, scan.scan, ask.top, filter.filter, ask.stats, ask.info, ask.errors, ask.scores, ask.scorers, ask.tag,
+                    evaluate.evaluate, compare.compare_images): here.command()(guarded(command))
     below = Typer(help="Look after a library: info, backup, upgrade, mount.", **plain)
     for command in (library.info, library.backup, library.upgrade, library.mount): below.command()(guarded(command))
     here.add_typer(below, name="library")
