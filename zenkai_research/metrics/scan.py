@@ -7,6 +7,8 @@ __all__ = ['SIDE', 'LONGEST', 'DARK', 'LIGHT', 'BLURRED', 'EMPTY', 'GRAY', 'WIDE
            'Information', 'Chroma']
 
 # %% ../../nbs/20_metrics/38_scan.ipynb #ad51986e
+import math
+
 import cv2
 import numpy as np
 
@@ -23,17 +25,20 @@ GRAY = 3               # gray levels
 
 
 def thumbnail(frame, # zenkai_research.images.decode.Frame
-              ) -> np.ndarray: # float32, shape (H, W, 3): luma, Cb and Cr (ITU-R BT.601), each in gray levels, gray being 0 in the last two
+              ) -> np.ndarray: # float32, shape (3, H, W): luma, Cb and Cr (ITU-R BT.601) in gray levels, gray being 0 in the last two
     "The picture at its shorter side of `SIDE` pixels, by area; a smaller one stays as it is. Ask for it through `frame.share(thumbnail)`."
     height, width = frame.rgb.shape[:2]
     scale = min(SIDE/min(height, width), 1)
     size = [min(max(round(side*scale), 1), LONGEST) for side in (width, height)]
     small = frame.rgb if size == [width, height] else cv2.resize(frame.rgb, size, interpolation=cv2.INTER_AREA)
-    planes = cv2.cvtColor(small.astype(np.float32), cv2.COLOR_RGB2YCrCb)
-    return planes[..., [0, 2, 1]] - np.array([0, 0.5, 0.5], np.float32)  # OpenCV's gray is 0.5 in floats
+    luma, cr, cb = cv2.split(cv2.cvtColor(small.astype(np.float32), cv2.COLOR_RGB2YCrCb))
+    return np.stack([luma, cb - 0.5, cr - 0.5])  # OpenCV's gray is 0.5 in floats
 
 # %% ../../nbs/20_metrics/38_scan.ipynb #2d081822
-def _level(values, q): return float(np.quantile(values, q, method="inverted_cdf"))
+def _level(values, q):
+    "The value that a share `q` of all does not exceed."
+    k = max(math.ceil(q*values.size) - 1, 0)
+    return float(np.partition(values.ravel(), k)[k])
 
 
 class Brightness(Scorer):
@@ -47,7 +52,7 @@ class Brightness(Scorer):
     needs = (Pixels(SIDE),)
 
     def measure(self, frame):
-        luma = frame.share(thumbnail)[..., 0]
+        luma = frame.share(thumbnail)[0]
         return [min(max(_level(luma, q), 0), 255) for q in (0.5, 0.99, 0.1)]
 
     def describe(self, values):
@@ -68,9 +73,9 @@ class Softness(Scorer):
     needs = (Pixels(SIDE),)
 
     def measure(self, frame):
-        luma = np.ascontiguousarray(frame.share(thumbnail)[..., 0])
+        luma = frame.share(thumbnail)[0]
         extent = cv2.subtract(cv2.dilate(luma, _WINDOW), cv2.erode(luma, _WINDOW))
-        strong = extent >= max(np.quantile(extent, 0.9), _FAINT)
+        strong = extent >= max(_level(extent, 0.9), _FAINT)
         if not strong.any(): return [WIDEST]
         slope = cv2.magnitude(cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=1/8), cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=1/8))
         steepness = cv2.dilate(slope, _WINDOW)[strong]/extent[strong]
@@ -79,11 +84,11 @@ class Softness(Scorer):
     def describe(self, values): return f"blurred: edges are {values[0]:.1f} px wide even in a thumbnail" if values[0] > BLURRED else ""
 
 # %% ../../nbs/20_metrics/38_scan.ipynb #d20bf271
-def _entropy(numbers):
-    "Of whole numbers from -255 to 255, in bits."
-    if not numbers.size: return 0.0
-    shares = np.bincount(numbers.ravel() + 255, minlength=511)/numbers.size
-    shares = shares[shares > 0]
+def _entropy(differences):
+    "Of int16 from -255 to 255, in bits."
+    if not differences.size: return 0.0
+    counts = cv2.calcHist([(differences + np.int16(255)).view(np.uint16)], [0], None, [511], [0, 511]).ravel()
+    shares = counts[counts > 0].astype(np.float64)/differences.size
     return float(abs((shares*np.log2(shares)).sum()))
 
 
@@ -98,8 +103,8 @@ class Information(Scorer):
     needs = (Pixels(SIDE),)
 
     def measure(self, frame):
-        luma = np.ascontiguousarray(frame.share(thumbnail)[..., 0])
-        levels = np.rint(luma).astype(np.int64)
+        luma = frame.share(thumbnail)[0]
+        levels = cv2.convertScaleAbs(luma).astype(np.int16)
         layout = cv2.resize(luma, (32, 32), interpolation=cv2.INTER_AREA).std(dtype=np.float64)
         return [(_entropy(np.diff(levels, axis=0)) + _entropy(np.diff(levels, axis=1)))/2, layout]
 
@@ -114,7 +119,7 @@ class Chroma(Scorer):
     needs = (Pixels(SIDE),)
 
     def measure(self, frame):
-        planes = frame.share(thumbnail)
-        return [min(_level(np.hypot(planes[..., 1], planes[..., 2]), 0.999), 181)]
+        _, cb, cr = frame.share(thumbnail)
+        return [min(_level(cv2.magnitude(cb, cr), 0.999), 181)]
 
     def describe(self, values): return "gray: no colour anywhere" if values[0] < GRAY else ""
