@@ -29,7 +29,7 @@ def scores(picture):
     frame = Frame(np.ascontiguousarray(picture))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return np.concatenate([check(one, one.score([frame]), 1)[0, :, 0] for one in SCORERS])
+        return np.concatenate([check(one, one.score([frame]), 1)[0, :, 0] for one in SCORERS])[[0, 1, 2, 6, 7]]
 
 
 def photograph(name): return read_image(sample_photographs()[name])

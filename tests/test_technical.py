@@ -143,9 +143,9 @@ def test_jpeg_hides_noise_weaker_than_a_quarter_of_its_coarsest_step(photo):
 def test_exposure_follows_the_gain_in_linear_light(clean):
     stops = [-5, -4, -3, -2, -1, -0.5, 0, 0.5, 1, 2, 3, 4]
     for rgb in clean[::4]:
-        score, key, highlights, shadows, _ = np.array([measure(Exposure(), exposed(rgb, s)) for s in stops]).T
+        score, key, highlights, shadows, _, clipped, blown, brightest = np.array([measure(Exposure(), exposed(rgb, s)) for s in stops]).T
         assert kendalltau(stops, key)[0] > 0.99
-        assert (np.diff(highlights) >= 0).all() and (np.diff(shadows) <= 0).all()
+        assert (np.diff([highlights, clipped, blown, brightest]) >= 0).all() and (np.diff(shadows) <= 0).all()
         peak = score.argmax()
         assert (np.diff(score[:peak + 1]) > 0).all() and (np.diff(score[peak:]) < 0).all()  # one best exposure
 
@@ -153,10 +153,17 @@ def test_exposure_follows_the_gain_in_linear_light(clean):
 @given(value=st.integers(0, 255))
 @settings(deadline=None, max_examples=40)
 def test_exposure_of_one_value(value):
-    score, key, highlights, shadows, spread = measure(Exposure(), np.full((9, 9, 3), value, np.uint8))
+    score, key, highlights, shadows, spread, clipped, blown, brightest = measure(Exposure(), np.full((9, 9, 3), value, np.uint8))
     assert np.isclose(score, np.exp(-((value / 255 - 0.5) ** 2) / 0.08)) and spread == 0
     assert np.isclose(key, np.log2(linear_light(max(value, 0.5)) / 0.18))
-    assert (highlights, shadows) == (value >= 250, value <= 5)
+    assert (highlights, shadows) == (value >= 250, value <= 5) and clipped == blown == highlights
+    assert np.isclose(brightest, np.log2(linear_light(max(value, 0.5))))
+
+
+def test_a_channel_may_clip_alone():
+    red = np.full((40, 40, 3), 60, np.uint8); red[:10, :, 0] = 255
+    _, _, highlights, _, _, clipped, blown, brightest = measure(Exposure(), red)
+    assert (highlights, clipped, blown, brightest) == (0, 0.25, 0, 0)
 
 
 def test_dynamic_range_of_two_grays():

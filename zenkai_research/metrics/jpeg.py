@@ -55,5 +55,7 @@ class Jpeg(Scorer):
         k = -(-luma.size // MOST)
         return [(self._strength(luma[::k]) + self._strength(luma[:, ::k].T)) / 2]
 
+    def describe(self, values): return f"blocky: {values[0]:.0%} of the steps at JPEG's blocks are its own" if values[0] >= 0.3 else ""
+
     def _strength(self, lines):
         return grid(steps(np.ascontiguousarray(lines)))[1] if lines.shape[1] > 1 else 0.0

@@ -100,3 +100,5 @@ class Noise(Scorer):
     needs = (Pixels(),)
 
     def measure(self, frame): return [noise_level(frame.luma)]
+
+    def describe(self, values): return f"noisy: {values[0]:.1f} gray levels" if values[0] >= 3 else ""

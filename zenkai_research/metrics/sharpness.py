@@ -20,3 +20,8 @@ class Sharpness(Scorer):
     def measure(self, frame):
         sharpest = np.percentile(frame.share(energy), 90)
         return [np.sqrt(max(sharpest - frame.share(noise_energy), 0))]
+
+    def describe(self, values): return "no detail" if values[0] < 1 else ""
+
+    def map(self, frame): # in blocks of 16 by 16 pixels
+        return np.sqrt(np.maximum(frame.share(energy) - frame.share(noise_energy), 0))
