@@ -49,6 +49,10 @@ class Colorfulness(Scorer):
 
     def measure(self, frame): return [colorfulness(frame.share(small))]
 
+    def describe(self, values):
+        "From halfway between the words that people gave: not and slightly colourful, quite and highly, highly and extremely."
+        return "nearly gray" if values[0] < 7.5 else "" if values[0] < 70 else "vivid" if values[0] < 95 else "extremely vivid"
+
 # %% ../../nbs/20_metrics/40_color.ipynb #2d3c0309
 def hsv(frame, # zenkai_research.images.decode.Frame
         ) -> np.ndarray: # float32 (h, w, 3): hue 0 to 360, saturation and value 0 to 1
@@ -69,6 +73,10 @@ class Saturation(Scorer):
         chroma = np.hypot(lab[..., 1], lab[..., 2])
         chroma[saturation == 0] = 0  # OpenCV leaves grays a trace
         return [min(saturation.mean(dtype=np.float64), 1), chroma.mean(dtype=np.float64)]
+
+    def describe(self, values):
+        "Where one in twenty photographs of LIVE In-the-Wild is, at either end."
+        return f"muted: mean chroma {values[1]:.0f}" if values[1] < 5 else f"saturated: mean chroma {values[1]:.0f}" if values[1] > 30 else ""
 
 # %% ../../nbs/20_metrics/40_color.ipynb #bf960173
 TEMPLATES = { # sectors as (centre, width) in degrees
@@ -117,6 +125,10 @@ class Harmony(Scorer):
     needs = (Pixels(512),)
 
     def measure(self, frame): return [best_template(frame.share(hue_histogram))[2]]
+
+    def describe(self, values):
+        "Where one in twenty photographs of LIVE In-the-Wild is."
+        return f"hues without harmony: {values[0]:.1f} degrees off the nearest template" if values[0] > 3.5 else ""
 
 # %% ../../nbs/20_metrics/40_color.ipynb #068fa0f8
 def palette(frame,      # zenkai_research.images.decode.Frame
