@@ -63,7 +63,12 @@ _SPEAK = 0.25
 def _textured(rgb):
     luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
     mean, square = (cv2.boxFilter(plane, -1, (_side(rgb),)*2) for plane in (luma, cv2.multiply(luma, luma)))
-    return square - cv2.multiply(mean, mean) > _TEXTURE**2
+    return (square - cv2.multiply(mean, mean) > _TEXTURE**2).view(np.uint8)
+
+
+def _quantile(plane, share, mask=None):
+    levels = cv2.calcHist([plane], [0], mask, [256], [0, 256]).ravel().cumsum()
+    return int(np.searchsorted(levels, share*levels[-1], side="right"))
 
 
 class Haze(Scorer):
@@ -78,9 +83,9 @@ class Haze(Scorer):
 
     def measure(self, frame):
         rgb = frame.share(reduced)
-        haze, darkest = frame.share(hazy_patches), frame.share(hazy_pixels)
-        textured = haze[_textured(rgb)]
-        return [np.sqrt(np.percentile(textured if textured.size else haze, 25)*np.percentile(darkest, 1))/255]
+        textured = _textured(rgb)
+        veil = _quantile(frame.share(hazy_patches), 0.25, textured if textured.any() else None)
+        return [(veil*_quantile(frame.share(hazy_pixels), 0.01))**0.5/255]
 
     def describe(self, values):
         return "" if values[0] < _SPEAK else f"{'thick haze' if values[0] > 0.5 else 'hazy'}: {100*values[0]:.0f} % of the light is veil"

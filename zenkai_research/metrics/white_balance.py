@@ -59,7 +59,7 @@ def agreed(values: np.ndarray, # (n, ...)
 
 # %% ../../nbs/20_metrics/33_white_balance.ipynb #b8853e65
 _NEAR = 4.0            # CIELAB units from neutral
-_SAMPLE = 2**13        # pixels
+_SAMPLE = 2**12        # pixels
 _SEEN = (0.02, 0.9)    # of the largest channel, in linear light
 _PRIOR = 0.005         # share of the pixels, counted on either side
 
