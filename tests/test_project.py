@@ -119,10 +119,12 @@ def test_start_up_imports_nothing_heavy(command):
     assert not imported & {"torch", "lightning", "captum", "panel", "bokeh", "pandas", "scipy", "sklearn", "skimage", "cv2", "matplotlib", "sqlalchemy"}
 
 
-def test_readme_lists_every_scorer():
-    from zenkai_research import scorers
+def test_documents_list_every_scorer():
+    from zenkai_research.core.registry import groups
 
+    assert (PROJECT / "docs" / "scorers.md").read_text() == run(script("zenkai"), "scorers", "--markdown"), "zenkai scorers --markdown > docs/scorers.md"
     readme = (PROJECT / "README.md").read_text()
-    for row in scorers().query("group in ('technical', 'color')").itertuples():
-        unit = f" {row.unit}" if row.unit else ""
-        assert f"| `{row.output}` | {row.range}{unit} | {row.better} | {row.help} |" in readme, f"README lacks {row.scorer}.{row.output} as it is now"
+    for group, names in groups().items():
+        assert f"| `{group}` |" in readme, f"README does not say what {group} is"
+        for name in names:
+            assert f"`{name}`" in readme, f"README does not name {name}"

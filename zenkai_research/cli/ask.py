@@ -17,7 +17,7 @@ from ..images.locations import join, printable
 from .options import JsonOption, LibraryOption, counted, failure, failure_lines, hint, library_exists, opened, print_json, say, scorer_names
 
 # %% ../../nbs/88_cli/20_ask.ipynb #036e8b12
-def scorers(json: JsonOption = False):
+def scorers(json: JsonOption = False, markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, as in docs/scorers.md.")] = False):
     """List the scorers and what their numbers mean.
 
     Example: zenkai scorers
@@ -27,6 +27,7 @@ def scorers(json: JsonOption = False):
     from zenkai_research.visualization.terminal import console, output_name
     table = known()
     if json: return write_table(table, format="json")
+    if markdown: return print(_markdown(table), end="")
     for group, outputs in table.groupby("group"):
         print(f"{group or 'others'}\n")
         for row in outputs.itertuples():
@@ -34,6 +35,18 @@ def scorers(json: JsonOption = False):
             print(f"  {output_name(row.scorer, row.output):<24}{', '.join(filter(None, facts))}")
             print("\n".join(wrap(row.help, min(console().width, 100), initial_indent=" "*6, subsequent_indent=" "*6)))
         print()
+
+
+def _markdown(table):
+    "The scorers as one table a group; a scorer's name stands at its first output only."
+    text = "# Scorers\n\nWhat every number is, its range, and which end is better. Made by `zenkai scorers --markdown`.\n"
+    for group, outputs in table.groupby("group"):
+        text += f"\n## {group or 'others'}\n\n| scorer | output | range | better | what it is |\n|---|---|---|---|---|\n"
+        first = ~outputs.scorer.duplicated()
+        for row, named in zip(outputs.itertuples(), first, strict=True):
+            cells = f"`{row.scorer}`" if named else "", f"`{row.output}`", f"{row.range} {row.unit}".strip(), row.better, row.help.replace("|", "\\|")
+            text += f"| {' | '.join(cells)} |\n"
+    return text
 
 # %% ../../nbs/88_cli/20_ask.ipynb #3c8da45e
 ScorerFilter = Annotated[list[str] | None, typer.Option("--scorer", "-s", metavar="NAME", show_default=False,
