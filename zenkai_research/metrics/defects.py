@@ -78,7 +78,7 @@ def jpeg(blocks: float,  # 0..1, `jpeg.score`
     return float(np.interp(blocks, (0.25, 0.55, 0.7, 0.82, 0.93), range(5)))
 
 # %% ../../nbs/20_metrics/42_defects.ipynb #b115234b
-THRESHOLDS = {"defocus": 0.8, "motion": 0.7, "noise": 0.8, "underexposure": 0.95, "overexposure": 1.6, "jpeg": 0.6}
+THRESHOLDS = {"defocus": 0.85, "motion": 0.8, "noise": 0.8, "underexposure": 0.95, "overexposure": 1.65, "jpeg": 0.8}
 WORDS = {"defocus": "out of focus", "motion": "blurred by motion", "noise": "noisy", "underexposure": "underexposed", "overexposure": "overexposed",
          "jpeg": "compressed too hard"}
 _DEGREES = (1.5, "slightly"), (2.5, "plainly"), (3.5, "strongly"), (np.inf, "severely")

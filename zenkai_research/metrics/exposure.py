@@ -53,7 +53,7 @@ ENDS = 5  # gray levels from either end that count as clipped: JPEG moves clippe
 
 
 class Exposure(Scorer):
-    "Exposure from the histogram of luma and channels. Every picture has one; turning and mirroring do not matter, and hardly so above a quarter of a megapixel."
+    "Exposure from the histogram of luma and channels. Every picture has one; turning and mirroring do not matter (hardly, in large ones)."
     name, version = "exposure", "2"
     outputs = (
         Output("score", "Well-exposedness: mean closeness of luma to the middle, as in exposure fusion (Mertens, Kautz and Van Reeth 2007).", 0, 1, "higher"),
