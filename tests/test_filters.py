@@ -1,23 +1,49 @@
 "Filters: expressions mean the same in memory, on SQLite and on PostgreSQL; what cannot be read is answered; thresholds come from labels."
 
+import json
 import math
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from zenkai_research.core.errors import BadOption, LibraryError, UnknownName
+from zenkai_research import measure
+from zenkai_research.cli.filter import filter as cli_filter
+from zenkai_research.core.errors import BadOption, LibraryError, UnknownName, UnreadableImage, ZenkaiError
 from zenkai_research.core.registry import _session as scorers_by_hand
-from zenkai_research.core.registry import get_scorer, provenance, scorer
+from zenkai_research.core.registry import fingerprint, get_scorer, provenance, resolve, scorer
 from zenkai_research.core.scorer import Output
-from zenkai_research.filters import expressions
-from zenkai_research.filters.expressions import FACTS, And, Compare, Condition, Not, Or, Tagged, condition, fact, reasons, register_condition, score, tag
+from zenkai_research.filters import content, expressions
+from zenkai_research.filters.expressions import (
+    FACTS,
+    And,
+    Compare,
+    Condition,
+    Not,
+    Or,
+    Tagged,
+    condition,
+    conditions,
+    fact,
+    reasons,
+    register_condition,
+    score,
+    tag,
+    unusable_conditions,
+)
+from zenkai_research.filters.learning import learn, learn_threshold
 from zenkai_research.filters.parsing import parse
 from zenkai_research.filters.selection import select, stored, values_for
+from zenkai_research.filters.technical import diagnose, phrases, thresholds
+from zenkai_research.images import degrade
+from zenkai_research.images.decode import read_image
 from zenkai_research.scoring.library import open_library
 from zenkai_research.storage import catalog
 from zenkai_research.storage import schema as t
@@ -302,3 +328,246 @@ def test_unmeasured_is_the_reason(where, rows):
 
 def test_facts_are_documented():
     assert all(kind in ("number", "text", "time") and help for kind, help in FACTS.values())
+
+
+# Learning
+
+
+def scored_counts(limit, values, labels, sign):
+    picked = values >= limit if sign == ">=" else values < limit
+    hits = (picked & labels).sum()
+    return hits / max(picked.sum(), 1), hits / labels.sum()
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, 7.0]), st.booleans()), min_size=6, max_size=40), st.sampled_from([">=", "<"]))
+def test_the_learned_limit_is_the_best_of_all(pairs, sign):
+    values, labels = (np.array(column) for column in zip(*pairs, strict=True))
+    if min(labels.sum(), (~labels).sum()) < 2:
+        return
+    f1 = lambda limit: (lambda p, r: 2 * p * r / max(p + r, 1e-12))(*scored_counts(limit, values, labels, sign))
+    learned = learn_threshold(values, labels, sign=sign, bootstraps=5)
+    assert f1(learned.limit) == pytest.approx(max(f1(x) for x in np.arange(-0.25, 8, 0.25)))
+    assert 0 <= learned.precision <= 1 and 0 <= learned.recall <= 1 and 0 <= learned.false_alarms <= 1
+    assert learned.positives + learned.negatives == len(values) == learned.groups
+
+
+def test_precision_is_reached_and_direction_found():
+    rng = np.random.default_rng(0)
+    labels = np.arange(3000) < 900
+    values = rng.normal(np.where(labels, -2.0, 0.0))
+    for wanted in (0.8, 0.95):
+        learned = learn_threshold(values, labels, precision=wanted)
+        assert learned.sign == "<" and scored_counts(learned.limit, values, labels, "<")[0] >= wanted and abs(learned.precision - wanted) < 0.03
+    assert learn_threshold(values, labels, seed=1) == learn_threshold(values, labels, seed=1)
+
+
+def test_precision_and_recall_are_held_out():
+    "On noise a limit looks better than it is where it was learned; held out it is worth nothing."
+    rng = np.random.default_rng(3)
+    chance = [learn_threshold(rng.normal(size=60), np.arange(60) < 12, bootstraps=2) for _ in range(30)]
+    assert np.mean([one.precision for one in chance]) < 0.4
+
+
+def test_groups_are_kept_together():
+    "Pictures of a scene that are alike do not vouch for each other."
+    rng = np.random.default_rng(0)
+    scene, labels = np.repeat(np.arange(20), 10), np.repeat(np.arange(20) % 2 == 0, 10)
+    values = rng.normal(size=20)[scene] + rng.normal(0, 1e-3, 200)
+    alone, together = learn_threshold(values, labels, bootstraps=50), learn_threshold(values, labels, scene, bootstraps=50)
+    assert together.groups == 20 and together.high - together.low >= alone.high - alone.low
+    f1 = lambda one: 2 * one.precision * one.recall / (one.precision + one.recall)
+    assert f1(together) <= f1(alone)
+
+
+@pytest.mark.parametrize("values, labels, options", [
+    ([1, 2, 3], [True, False], {}), ([1, 2, math.nan, 4], [0, 0, 1, 1], {}), ([1, 2, 3, 4], [0, 0, 0, 0], {}),
+    ([1, 2, 3, 4], [0, 0, 1, 1], {"groups": [0, 1, 2, 2]}),
+    ([1, 2, 3, 4], [0, 0, 1, 2], {}), ([1, 2, 3, 4], [0, 0, 1, 1], {"sign": ">"}), ([1, 2, 3, 4], [0, 0, 1, 1], {"precision": 1.5}),
+    ([1, 1, 1, 1], [0, 0, 1, 1], {"precision": 0.9}), ([], [], {}),
+])
+def test_what_cannot_be_learned_from(values, labels, options):
+    with pytest.raises(BadOption):
+        learn_threshold(values, labels, **options)
+
+
+def test_learning_from_a_library(where, rows):
+    with open_library(where) as library:
+        fill(library, rows)
+        digest = lambda i: f"{i:064x}"
+        high = [i for i, row in enumerate(rows) if row.get("alpha.score", -9) >= 0.5]
+        low = [i for i, row in enumerate(rows) if row.get("alpha.score", 9) < 0.5]
+        library.tag([digest(i) for i in high], "good")
+        library.tag([digest(i) for i in low[:20]], "bad")
+        for labels in ("good", ("good", "bad"), {digest(i): i in high for i in high + low[:20]}):
+            learned = learn(library, labels, "alpha")
+            assert learned.sign == ">=" and 0.1 < learned.limit <= 0.5 and learned.precision == learned.recall == 1 and learned.positives == len(high)
+        assert select(library, learned.expression).attrs["counts"]["keep"] == len(high)
+        with pytest.raises(UnknownName):
+            learn(library, "good", "gamma")
+        with pytest.raises(BadOption):
+            learn(library, "nobody has this", "alpha")
+
+
+# What is shipped
+
+
+def test_shipped_conditions_are_all_usable():
+    assert unusable_conditions() == {}
+    for name, one in conditions().items():
+        assert one.help.endswith("."), name
+        assert parse(name).test({}) is None and parse(str(one.expression)).scorers() == parse(name).scorers()
+
+
+def test_shipped_limits_are_of_the_installed_scorers():
+    "A scorer whose numbers changed needs its limits learned anew: experiments/filter_thresholds."
+    for name, one in thresholds().items():
+        scorer_name = one["output"].partition(".")[0]
+        scorers = resolve(scorer_name)
+        assert one["fingerprint"] == fingerprint(provenance(scorers[scorer_name], scorers)), f"{name}: run python experiments/publish.py filter_thresholds"
+        assert 0.5 < one["precision"] <= 1 and 0 < one["recall"] <= 1 and one["low"] <= one["limit"] <= one["high"] and one["measured_on"]
+
+
+def test_diagnosis_of_spoilt_pictures(data):
+    "Pictures that had no part in learning the limits."
+    named = {"defocus": "defocused", "noise": "noisy", "underexposure": "underexposed", "overexposure": "overexposed", "jpeg": "blocky"}
+    right = total = 0
+    for path in sorted((data / "kodak24").glob("*.png"))[::6]:
+        rgb = read_image(path)
+        for kind, condition_name in named.items():
+            function, strengths = degrade.SERIES[kind]
+            Image.fromarray(function(rgb, strengths[2])).save(file := BytesIO(), "png")
+            found = diagnose(file.getvalue())
+            right += condition_name in [one.name for one in found]
+            total += 1
+            assert all(one.sentence.startswith(one.name + ": ") and len(one.sentence) > len(one.name) + 4 for one in found)
+    assert right >= 0.8 * total
+
+
+def test_diagnosis_of_odd_pictures():
+    for shape in ((1, 1), (1, 40), (40, 1), (64, 64)):
+        for value in (0, 128, 255):
+            Image.fromarray(np.full((*shape, 3), value, np.uint8)).save(file := BytesIO(), "png")
+            assert all(one.sentence for one in diagnose(file.getvalue()))
+    with pytest.raises(UnreadableImage):
+        diagnose(b"no picture")
+
+
+def test_phrases_say_nothing_of_what_is_not_there():
+    assert phrases({}) == {} and phrases({"noise.score": None, "nobody.score": 1.0, "width": 3}) == {} and "noise" in phrases({"noise.score": 20.0})
+
+
+# Detectors
+
+
+def test_without_a_detector_one_is_told_what_to_do(monkeypatch):
+    monkeypatch.setattr(content, "_session", {})
+    for name in ("faces", "people"):
+        with pytest.raises(BadOption, match=f"^{name}: nothing here can find .*register_detector"):
+            get_scorer(name)
+
+
+def test_detectors(monkeypatch, where, photos):
+    monkeypatch.setattr(content, "_session", {})
+    boxes = [("face", 0.0, 0.0, 0.5, 0.5, 0.9), content.Box("face", 0.5, 0.5, 1.2, 1.0), ("face", 0, 0, 1, 1, 0.1), ("person", 0, 0, 1, 1),
+             ("face", 0.5, 0.5, 0.4, 0.4)]
+    content.register_detector(content.Detector("toy", lambda rgb: boxes, ("face", "person")))
+    found = measure(sorted(photos.iterdir())[0].as_posix(), ["faces", "people"])
+    assert found == {"faces.score": 2, "faces.largest": 0.25, "people.score": 1, "people.largest": 1}
+    prints = set()
+    none = lambda rgb: []
+    for detector in (content.Detector("toy", none, version="2"), content.Detector("toy", none), content.Detector("other", none),
+                     content.Detector("other", none, least=0.9)):
+        content.register_detector(detector)
+        prints.add(fingerprint(provenance(get_scorer("faces"), {})))
+    assert len(prints) == 4
+    with open_library(where) as library:
+        library.score(photos, "faces")
+        assert select(library, "~faces").attrs["counts"] == {"keep": 20, "reject": 0, "undecided": 0}
+    with pytest.raises(BadOption):
+        content.register_detector("toy")
+
+
+# From the command line
+
+
+@pytest.fixture
+def zenkai(tmp_path, capsys):
+    "Runs `zenkai filter` against a library of its own, and returns what it printed and said."
+    app = typer.Typer(rich_markup_mode=None)
+    app.command()(cli_filter)
+
+    def run(*arguments):
+        capsys.readouterr()
+        app([*map(str, arguments), "--library", str(tmp_path / "library.sqlite")], standalone_mode=False)
+        return capsys.readouterr()
+
+    return run
+
+
+def test_filter_scores_what_it_needs_and_says_why(zenkai, photos, tmp_path):
+    out, _ = zenkai("noise < 0 & width > 10", photos)
+    assert out.startswith("0 pictures to keep, 20 to reject, 0 undecided\n") and out.count("reject ") == 20 and "noise is" in out and "width" not in out
+    with open_library(tmp_path / "library.sqlite") as library:
+        assert {o.scorer for o in library.outputs()} == {"noise"}
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
+    out, err = zenkai("noise >= 0 & ~exposure.key > 100", photos, "--keep-tag", "good", "--reject-tag", "bad", "-n", 3)
+    assert "20 pictures to keep, 0 to reject, 1 undecided" in out and "broken.jpg: decode" in err and "and 18 more" in err
+    out, _ = zenkai("tag(\"good\")", photos / "03.jpg", "--json")
+    found = json.loads(out)
+    assert found["counts"] == {"keep": 1, "reject": 0, "undecided": 0} and found["pictures"][0]["path"].endswith("03.jpg") and found["scorers"] == []
+    out, _ = zenkai("exposure.dynamic_range >= 0", "--show", "undecided")
+    assert "broken.jpg" in out and "exposure.dynamic_range is not scored" in out
+
+
+def test_filter_writes_tables(zenkai, photos, tmp_path):
+    zenkai("noise < 0.5", photos)
+    out, err = zenkai("noise < 0.5", "--output", tmp_path / "list.csv", "--show", "reject")
+    table = pd.read_csv(tmp_path / "list.csv")
+    assert list(table.columns) == ["path", "digest", "decision", "reason"] and set(table.decision) <= {"reject"} and "to keep" in err and out == ""
+    out, _ = zenkai("noise < 0.5", "--format", "json", "-n", 2)
+    assert len(json.loads(out)) == 2
+
+
+def test_filter_only_facts(zenkai, photos):
+    out, _ = zenkai("portrait_format", photos)
+    assert out.startswith("0 pictures to keep, 20 to reject")
+
+
+def test_filter_lists_conditions(zenkai):
+    out, _ = zenkai("--list")
+    assert "noisy" in out and "precision" in out and "portrait_format" in out
+    rows = json.loads(zenkai("--list", "--json").out)
+    assert {row["name"] for row in rows} == set(conditions()) and {row["group"] for row in rows} == {"technical", "content", "style"}
+
+
+def test_filter_answers_what_makes_no_sense(zenkai, photos, tmp_path):
+    for wrong in (["noise <", photos], ["noisey", photos], ["sharp", photos, "--show", "some"], [], ["noise < 4"], ["sharp", tmp_path / "nowhere"],
+                  ["width > 1", photos, "--keep-tag", "a", "--reject-tag", "a"], ["width > 1", photos, "--json", "--format", "csv"]):
+        with pytest.raises(ZenkaiError):
+            zenkai(*wrong)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_slip_of_the_pen_makes_no_library(zenkai, photos, tmp_path):
+    with pytest.raises(ZenkaiError):
+        zenkai("noise <", photos)
+    assert not (tmp_path / "library.sqlite").exists()
+
+
+def test_info_says_scores_in_words(tmp_path, capsys):
+    from zenkai_research.cli.main import main
+
+    picture = tmp_path / "noisy.png"
+    Image.fromarray(degrade.noise(np.full((120, 160, 3), 128, np.uint8), 20)).save(picture)
+    library = str(tmp_path / "library.sqlite")
+    assert main(["score", str(picture), "-s", "noise", "--library", library]) == 0
+    capsys.readouterr()
+    assert main(["info", str(picture), "--library", library]) == 0
+    assert "diagnosis" in capsys.readouterr().out
+    assert main(["info", str(picture), "--library", library, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["diagnosis"]["noise"]
+    with open_library(library) as lib, lib.database.write() as c:
+        c.execute(sa.update(t.scorers).values(fingerprint="0" * 64))
+    assert main(["info", str(picture), "--library", library]) == 0
+    assert "diagnosis" not in capsys.readouterr().out

@@ -24,14 +24,9 @@ DEFINED = { # condition -> (text, what it means)
     "square": ("0.95 <= aspect <= 1.05", "As wide as high, within 5 %."),
     "panorama": ("aspect >= 2 | aspect <= 0.5", "At least twice as long as the other side."),
     "small": ("megapixels < 0.5", "Under half a megapixel."),
-    "high_key": ("exposure.key > 0.7 & exposure.shadows < 0.01", "Light tones throughout: two thirds of a stop above middle gray on average, nothing black."),
-    "low_key": ("exposure.key < -2.3 & exposure.highlights < 0.01", "Dark tones throughout: 2.3 stops below middle gray on average, nothing white."),
-    "monochrome": ("saturation.chroma < 2", "No colour to be seen."),
     "colorful": ("colorfulness > 59", "Quite colourful at least, by the scale of Hasler and Suesstrunk (2003)."),
     "small_subject": ("subject.share < 0.05", "What stands out covers less than a twentieth of the frame."),
-    "large_subject": ("subject.share > 0.3", "What stands out covers nearly a third of the frame."),
-    "document": ("document >= 0.5", "A page of writing or print."),
-    "screenshot": ("document.screenshot >= 0.5", "Drawn by a program, not taken by a camera."),
+    "document": ("page | screenshot", "A page of writing or print, or drawn by a program."),
     "people": ("people > 0", "At least one person, by the registered detector."),
     "faces": ("faces > 0", "At least one face, by the registered detector."),
     "portrait": ("faces.largest > 0.04", "A face that covers a twenty-fifth of the frame, by the registered detector."),
@@ -40,7 +35,12 @@ DEFINED = { # condition -> (text, what it means)
 
 def conditions() -> dict[str, Condition]:
     "The conditions on content, for the registry; those whose scorers are not installed are left out there."
-    return {name: Condition(name, text, help, "content") for name, (text, help) in DEFINED.items()}
+    from zenkai_research.metrics.style import TAGS
+    found = {}
+    for tag, parts in TAGS.items():
+        name, text = tag.replace(" ", "_").replace("-", "_"), " & ".join(f"{part.output} {part.sign} {part.limit!r}" for part in parts)
+        found[name] = Condition(name, text, "; ".join(part.reason for part in parts).capitalize() + ".", "style")
+    return found | {name: Condition(name, text, help, "content") for name, (text, help) in DEFINED.items()}
 
 # %% ../../nbs/56_filters/20_content.ipynb #f66a1ab5
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FACTS', 'OPPOSITE', 'WORDS', 'GROUP', 'Expression', 'And', 'Or', 'Not', 'value_of', 'main_output', 'Compare',
            'Tagged', 'Value', 'score', 'fact', 'tag', 'Condition', 'Named', 'unusable_conditions', 'conditions',
-           'find_condition', 'condition', 'register_condition', 'quantity', 'reasons']
+           'find_condition', 'condition', 'register_condition', 'quantity', 'reasons', 'looked_at']
 
 # %% ../../nbs/56_filters/00_expressions.ipynb #441bb2d3
 import json
@@ -218,8 +218,9 @@ class Condition:
     expression: Expression | str
     help: str = ""           # what it means, in one sentence
     group: str = ""          # technical, content, style...
-    phrase: str = ""         # how to say what was measured: "{value} of the pixels are clipped"
+    phrase: str = ""         # how to say what the first comparison measured: "{value} of the pixels are clipped"
     unit: str = ""           # of the value in the phrase; %: a share, said in hundredths
+    detail: tuple[str, str, str] | tuple = ()  # another output, a phrase and a unit that tell more where the condition is met
     evidence: dict = field(default_factory=dict, compare=False)  # precision, recall, measured_on...
 
 
@@ -335,6 +336,18 @@ def reasons(expression: Expression,
         return list(dict.fromkeys(line for part in expression.parts if part.test(values) is tested for line in reasons(part, values, why, wanted)))
     if not isinstance(expression, Named): return [_said(expression, values, wanted, why)]
     found = expression.condition
-    if not found.phrase or found.expression.test(values) is None: return reasons(found.expression, values, why, wanted)
-    value, limit = _quantities(value_of(values, found.expression.name, found.expression.fact), found.expression.limit, found.unit)
-    return [f"{'' if expression.test(values) else 'not '}{found.name}: {found.phrase.format(value=value)} (limit {limit})"]
+    met, about = found.expression.test(values), found.expression.leaves()[0]
+    if not found.phrase or met is None or not met and about.test(values): return reasons(found.expression, values, why, wanted)
+    value, limit = _quantities(value_of(values, about.name, about.fact), about.limit, found.unit)
+    return [f"{'' if met else 'not '}{found.name}: {found.phrase.format(value=value)} (limit {limit}){_detail(found, values) if met else ''}"]
+
+
+def _detail(found, values):
+    if not found.detail or (value := value_of(values, found.detail[0], False)) is None: return ""
+    return ", " + found.detail[1].format(value=quantity(value, found.detail[2], 2))
+
+
+def looked_at(expression: Expression) -> set[tuple[str, bool]]: # (name, whether it is a fact)
+    "The scores and facts that `reasons` may tell of."
+    found = {(leaf.name, leaf.fact) for leaf in expression.leaves() if isinstance(leaf, Compare)}
+    return found | {(find_condition(name).detail[0], False) for names in _names(expression) for name in names if find_condition(name).detail}

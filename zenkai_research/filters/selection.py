@@ -17,7 +17,7 @@ from ..images.sources import Archive, find_sources
 from ..storage import catalog
 from ..storage import schema as t
 from ..storage.database import in_pieces, upsert
-from .expressions import FACTS, And, Compare, Expression, Named, Not, Or, Tagged, reasons
+from .expressions import FACTS, And, Expression, Named, Not, Or, Tagged, looked_at, reasons
 from .parsing import parse
 
 # %% ../../nbs/56_filters/04_selection.ipynb #d5b377bc
@@ -98,7 +98,7 @@ def _decided(library, expression, outputs, paths):
 # %% ../../nbs/56_filters/04_selection.ipynb #e9299f24
 def values_for(library, pictures: Iterable[int], expression: Expression) -> dict[int, dict]: # picture id -> values
     "What an expression looks at of each picture, as `Expression.test` takes it."
-    outputs, compared = output_ids(library), {(leaf.name, leaf.fact) for leaf in expression.leaves() if isinstance(leaf, Compare)}
+    outputs, compared = output_ids(library), looked_at(expression)
     columns = [_column(name, fact, outputs).label(f"v{i}") for i, (name, fact) in enumerate(compared)]
     words, found = {leaf.word for leaf in expression.leaves() if isinstance(leaf, Tagged)}, {}
     with library.database.read() as c:
