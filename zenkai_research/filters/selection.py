@@ -69,29 +69,31 @@ DECISIONS = ("keep", "reject", "undecided")
 
 
 def _within(connection, paths):
-    "The files at or below these places, as SQL. Raises `LibraryError` for a place that the library has nothing of."
+    "The files at or below these places, as SQL conditions short enough for any database. Raises `LibraryError` for a place that the library has nothing of."
     wanted = []
     for source in find_sources(paths):
         place, before = join(source.root, source.prefix), len(wanted)
         for id, here in catalog.root_locations(connection, isinstance(source, Archive)).items():
             at, above = catalog.path_inside(place, here), catalog.path_inside(here, place)
             if at is None and (above is None or source.names): continue
-            inside = t.files.c.path.in_([catalog.join(at, name) for name in source.names]) if source.names else sa.true()
-            if at and not source.names: inside = sa.func.substr(t.files.c.path, 1, len(at) + 1) == sa.literal(at + "/", t.files.c.path.type)
-            wanted.append(sa.and_(t.files.c.root_id == id, inside))
+            below = sa.func.substr(t.files.c.path, 1, len(at) + 1) == sa.literal(at + "/", t.files.c.path.type) if at else sa.true()
+            single = [t.files.c.path.in_(names) for names in in_pieces(catalog.join(at, name) for name in source.names)] if source.names else [below]
+            wanted += [sa.and_(t.files.c.root_id == id, inside) for inside in single]
         if len(wanted) == before: raise LibraryError(f"{printable(place)} is not in this library; score it first")
-    return sa.or_(*wanted)
+    return wanted
 
 
 def _decided(library, expression, outputs, paths):
     "Picture, root, path, digest and answer of every picture, each once, under its first path."
+    import pandas as pd
     postgres = not library.database.local
     answer = sa.type_coerce(sql_condition(expression, outputs, postgres), sa.Boolean).label("answer")
     query = (sa.select(t.files.c.picture_id, t.files.c.root_id, t.files.c.path, t.pictures.c.digest, answer)
              .join(t.pictures, t.pictures.c.id == t.files.c.picture_id).where(t.files.c.missing.is_(False)).order_by(t.files.c.root_id, t.files.c.path))
+    places = [sa.true()]
     if paths is not None:
-        with library.database.read() as c: query = query.where(_within(c, paths))
-    table = library._query(query).drop_duplicates("picture_id")
+        with library.database.read() as c: places = _within(c, paths)
+    table = pd.concat([library._query(query.where(place)) for place in places]).drop_duplicates("picture_id")
     decision = [DECISIONS[2] if answer is None else DECISIONS[not answer] for answer in table.answer]
     return table.drop(columns="answer").assign(decision=np.array(decision, dtype=object)).reset_index(drop=True)
 
@@ -110,21 +112,26 @@ def values_for(library, pictures: Iterable[int], expression: Expression) -> dict
     return found
 
 
-def _unmeasured(library, pictures, expression, outputs):
-    "Why scorers have no value for pictures: picture id -> scorer -> reason."
+def _lacking(library, pictures, expression, outputs):
+    "Why there is no value: picture id -> scorer or fact -> reason."
     mains, found = {outputs[name]: name for name in expression.scorers() if name in outputs}, {}
+    everything = {name.partition(".")[0] for name, _ in looked_at(expression)}
     with library.database.read() as c:
         for piece in in_pieces(pictures):
-            query = sa.select(t.unmeasured).where(t.unmeasured.c.picture_id.in_(piece), t.unmeasured.c.output_id.in_(mains))
-            for row in c.execute(query): found.setdefault(row.picture_id, {})[mains[row.output_id]] = f"{mains[row.output_id]}: {row.reason}"
+            failed = sa.select(t.files.c.picture_id, t.errors.c.stage, t.errors.c.scorer, t.errors.c.reason).join(t.errors, t.errors.c.file_id == t.files.c.id)
+            for row in c.execute(failed.where(t.files.c.picture_id.in_(piece), t.files.c.missing.is_(False))):
+                reason = dict.fromkeys([row.scorer] if row.scorer else everything, f"{row.scorer or row.stage}: {row.reason}")
+                found.setdefault(row.picture_id, {}).update(reason)
+            unmeasured = sa.select(t.unmeasured).where(t.unmeasured.c.picture_id.in_(piece), t.unmeasured.c.output_id.in_(mains))
+            for row in c.execute(unmeasured): found.setdefault(row.picture_id, {})[mains[row.output_id]] = f"{mains[row.output_id]}: {row.reason}"
     return found
 
 
 def _why(library, table, expression, outputs):
     "The reasons, one text a row."
     values = values_for(library, table.picture_id.tolist(), expression)
-    unmeasured = _unmeasured(library, table.picture_id[table.decision == "undecided"].tolist(), expression, outputs)
-    return ["; ".join(reasons(expression, values[id], unmeasured.get(id, {}))) if id in values else "" for id in table.picture_id.tolist()]
+    lacking = _lacking(library, table.picture_id[table.decision == "undecided"].tolist(), expression, outputs)
+    return ["; ".join(reasons(expression, values[id], lacking.get(id, {}))) if id in values else "" for id in table.picture_id.tolist()]
 
 # %% ../../nbs/56_filters/04_selection.ipynb #e10623e4
 def select(library,                        # a zenkai_research.scoring.library.Library
