@@ -1,5 +1,7 @@
 """Comparing with a reference: parity with scikit-image, direction, symmetry, what is too small or missing, and the command."""
+import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import zenkai_research.metrics.reference as module
+from zenkai_research.cli.compare import compare_images, matched
 from zenkai_research.core.errors import BadOption, NotMeasurable, UnknownName, UnreadableImage
 from zenkai_research.images.decode import Frame, read_image
 from zenkai_research.images.degrade import SERIES, degrade
@@ -161,3 +164,56 @@ def test_networks_of_the_true_architecture(hub, trunk, names, monkeypatch):
     assert isinstance(compare(rgb[:9], rgb[:9], names)[names[0]], NotMeasurable)
     module._network.cache_clear()
     (hub/TRUNKS[trunk].file).unlink()
+
+
+# ---- the command
+
+@pytest.fixture
+def folders(tmp_path):
+    "References and what was made of them, in folders with the same names but for the ending; one in a folder below."
+    for name, rgb in (("a", PHOTOS["coffee"]), ("b", PHOTOS["rocket"]), ("below/c", PHOTOS["chelsea"])):
+        for folder, ending in (("before", "png"), ("after", "jpg")):
+            path = tmp_path/folder/f"{name}.{ending}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rgb).save(path, **({"quality": 70} if ending == "jpg" else {}))
+    return tmp_path/"before", tmp_path/"after"
+
+
+def test_folders_are_matched_by_name(folders, tmp_path):
+    before, after = folders
+    shutil.copy(after/"a.jpg", after/"nobody.jpg")
+    pairs, alone = matched(str(before), [str(after)])
+    names = [(one.path.rpartition("before/")[2], other.path.rpartition("after/")[2]) for one, other in pairs]
+    assert names == [("a.png", "a.jpg"), ("b.png", "b.jpg"), ("below/c.png", "below/c.jpg")]
+    assert alone == [str(after/"nobody.jpg")]
+    assert len(matched(str(before/"a.png"), [str(after), str(after/"a.jpg")])[0]) == 5  # one reference for all
+    assert [other.path for _, other in matched(str(before), [str(after/"b.jpg")])[0]][0].endswith("b.jpg")
+    Image.fromarray(PHOTOS["coffee"]).save(before/"a.tif")  # now two are called a
+    assert str(after/"a.jpg") in matched(str(before), [str(after)])[1]
+    (tmp_path/"empty").mkdir()
+    for wrong in ((str(before), [str(tmp_path/"empty")]), (str(tmp_path/"empty"), [str(after)]), (str(before), [str(after/"nobody.jpg")])):
+        with pytest.raises(BadOption): matched(*wrong)
+
+
+def test_the_command_tells_values_and_what_failed(folders, hub, capsys):
+    before, after = folders
+    (after/"a.jpg").write_bytes(b"\xff\xd8\xff")
+    Image.fromarray(PHOTOS["rocket"][::2]).save(after/"b.jpg")
+    compare_images(str(before), [str(after)], ["psnr,ssim", "lpips"], json=True)
+    told = json.loads(capsys.readouterr().out)
+    (pair,) = told["pairs"]
+    assert pair["values"]["psnr"] > 25 and pair["values"]["lpips"] is None and "alexnet" in pair["reasons"]["lpips"]
+    assert told["metrics"]["psnr"]["unit"] == "dB" and [failure["path"] for failure in told["failures"]] == [str(after/"a.jpg"), str(after/"b.jpg")]
+    compare_images(str(before), [str(after)], ["psnr", "lpips"], resize=True)
+    out, err = capsys.readouterr()
+    assert "psnr (dB): higher is better" in out and "c.jpg" in out and "b.jpg" in out and "a.jpg" in err and "no lpips" in err and "lpips" not in out
+    compare_images(str(before/"a.png"), [str(before/"a.png")], json=True)
+    assert json.loads(capsys.readouterr().out)["pairs"][0]["reasons"]["psnr"] == "nothing differs: it is infinite"
+
+
+def test_one_pair_that_cannot_be_compared_is_an_error(folders):
+    before, after = folders
+    with pytest.raises(BadOption, match="resized"): compare_images(str(before/"a.png"), [str(sample_photographs()["coffee"])])
+    (after/"a.jpg").write_bytes(b"")
+    with pytest.raises(UnreadableImage): compare_images(str(before/"a.png"), [str(after/"a.jpg")])
+    with pytest.raises(UnknownName): compare_images(str(before/"a.png"), [str(before/"a.png")], ["sim"])
