@@ -174,9 +174,10 @@ def test_colour_pictures_are_not_monochrome(photos):
     for name in PHOTOS[:-1]:
         values = measure(Monochrome(), photos[name])
         assert values[0] < 0.2 and Monochrome().describe(values) == ""
-    two = np.zeros((40, 40, 3), np.uint8)
-    two[:, :20], two[:, 20:] = (180, 90, 90), (80, 131, 80)  # as light as each other
-    assert measure(Monochrome(), two)[0] < 0.01
+    lightness = np.random.default_rng(0).uniform(30, 70, (40, 40))
+    lab = np.dstack([lightness, np.where(np.arange(40) < 20, -30, 30) + 0 * lightness, 0 * lightness]).astype(np.float32)
+    two = np.rint(255 * np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), 0, 1)).astype(np.uint8)  # two hues of the same lightnesses
+    assert measure(Monochrome(), two)[0] < 0.01 and measure(Monochrome(), two[:, :20])[0] > 0.5
 
 
 def test_left_over_grows_with_saturation(photos):
