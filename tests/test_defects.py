@@ -51,14 +51,14 @@ def photograph(name): return read_image(sample_photographs()[name])
 
 # ---- the rule
 
-numbers = {"trace": (0, 20), "length": (0, 64), "fall": (0, 12), "radius": (0, 64), "viewed": (0, 32), "sigma": (0, 128), "brightest": (-13, 0), "key": (-11, 2.4),
-           "highlights": (0, 1), "clipped": (0, 1), "blown": (0, 1), "quality": (1, 99)}
+numbers = {"trace": (0, 20), "length": (0, 64), "fall": (0, 12), "radius": (0, 64), "viewed": (0, 32), "sigma": (0, 128), "brightest": (-13, 0),
+           "key": (-11, 2.4), "highlights": (0, 1), "clipped": (0, 1), "blown": (0, 1), "quality": (1, 99)}
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.fixed_dictionaries({name: st.floats(*ends) for name, ends in numbers.items()}), st.data())
 def test_severity_never_falls_when_evidence_grows(given_numbers, data):
-    rules = [(defects.motion, ("trace", "length"), ()), (defects.defocus, ("fall", "radius", "viewed"), ("trace",)), (defects.noise, ("sigma",), ()),
+    rules = [(defects.motion, ("trace", "length", "fall"), ()), (defects.defocus, ("fall", "radius", "viewed"), ("trace",)), (defects.noise, ("sigma",), ()),
              (defects.underexposure, (), ("brightest",)), (defects.overexposure, ("key", "clipped", "blown"), ("highlights",))]
     for rule, rising, falling in rules:
         arguments = {name: given_numbers[name] for name in (*rising, *falling)}

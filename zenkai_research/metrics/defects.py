@@ -26,9 +26,10 @@ def _doublings(value, one): return float(np.clip(1 + np.log2(max(value, 1e-3)/on
 # %% ../../nbs/20_metrics/42_defects.ipynb #758959c2
 def motion(trace: float,  # nepers, `motion.trace`
            length: float, # px, `motion.length`
+           fall: float,   # nepers, `defocus.fall`
            ) -> float:
     "Severity of motion along a line."
-    return _ramp(trace, 4, 5)*_doublings(length, 4)
+    return _ramp(trace, 4, 5)*_ramp(fall, 2, 2.6)*_doublings(length, 4)
 
 
 def defocus(fall: float,   # nepers, `defocus.fall`
@@ -63,7 +64,8 @@ def overexposure(key: float,        # EV, `exposure.key`
                  ) -> float:
     "Severity of too much light."
     rest = np.clip((key - highlights*_STOPS_TO_WHITE)/max(1 - highlights, 0.05), -6, _STOPS_TO_WHITE)  # the key of what is not white
-    evidence = 1.56*np.log(clipped + 0.003) + 0.69*np.log(blown + 0.003) + 0.47*rest
+    colours = min(clipped, 0.1 + 20*blown)  # a deep blue sky may be at its end in one channel, and nothing in the picture is white
+    evidence = 1.56*np.log(colours + 0.003) + 0.69*np.log(blown + 0.003) + 0.47*rest
     return float(np.interp(evidence, _EVIDENCE, range(7)))
 
 
@@ -123,7 +125,7 @@ class Defects(Scorer):
         _, _, fall, radius, viewed = focus
         _, _, trace, length = move
         _, key, highlights, _, _, clipped, blown, brightest = light
-        each = [defocus(fall, radius, viewed, trace), motion(trace, length), noise(grain[0]), underexposure(brightest),
+        each = [defocus(fall, radius, viewed, trace), motion(trace, length, fall), noise(grain[0]), underexposure(brightest),
                 overexposure(key, highlights, clipped, blown), jpeg(blocks[0], quality[0])]
         return [diagnose(each).severity, *each]
 
