@@ -15,7 +15,7 @@ from zenkai_research.core.scorer import check
 from zenkai_research.images.decode import Frame, read_image
 from zenkai_research.images.degrade import exposure, jpeg, noise
 from zenkai_research.images.samples import sample_photographs
-from zenkai_research.metrics.document import Document, axis_edges, common_colors, flat_runs, ink_on_paper, sign
+from zenkai_research.metrics.document import Document, axis_edges, common_colors, flat_runs, ink_on_paper, letters, sign
 from zenkai_research.metrics.style import (
     BRIGHTER,
     TAGS,
@@ -274,8 +274,9 @@ def test_ink_on_paper_counts_letters():
     sheet = np.full((600, 600), 230, np.uint8)
     for x in range(50, 550, 20):
         for y in range(50, 550, 20): cv2.rectangle(sheet, (x, y), (x + 3, y + 9), 20, -1)
-    paper, ink, letters, number, uneven = ink_on_paper(sheet)
-    assert number == 625 and letters == 1 and uneven == 0 and np.isclose(ink, 625 * 40 / 600**2) and np.isclose(paper + ink, 1)
+    paper, ink = ink_on_paper(sheet)
+    assert letters(ink) == (1, 625, 0) and np.isclose(ink.mean(), 625 * 40 / 600**2) and np.isclose(paper + ink.mean(), 1)
+    assert letters(np.zeros_like(ink)) == (0, 0, 1)
 
 
 # ---- tags
