@@ -7,6 +7,7 @@ __all__ = ['MOST', 'UNREAD', 'THRESHOLDS', 'WORDS', 'motion', 'defocus', 'noise'
            'Diagnosis', 'diagnose', 'Defects']
 
 # %% ../../nbs/20_metrics/42_defects.ipynb #9ab8d95e
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +19,13 @@ from .exposure import MIDDLE_GRAY
 MOST = 10.0  # severities end here
 
 
-def _ramp(value, low, high): return float(np.clip((value - low)/(high - low), 0, 1))
+def _within(value, low, high): return float(min(max(value, low), high))
 
 
-def _doublings(value, one): return float(np.clip(1 + np.log2(max(value, 1e-3)/one), 0, MOST))
+def _ramp(value, low, high): return _within((value - low)/(high - low), 0, 1)
+
+
+def _doublings(value, one): return _within(1 + math.log2(max(value, 1e-3)/one), 0, MOST)
 
 # %% ../../nbs/20_metrics/42_defects.ipynb #758959c2
 def motion(trace: float,  # nepers, `motion.trace`
@@ -50,10 +54,10 @@ def noise(sigma: float, # gray levels, `noise.score`
 def underexposure(brightest: float, # EV, `exposure.brightest`
                   ) -> float:
     "Severity of too little light, in stops."
-    return float(np.clip(-brightest, 0, MOST))
+    return _within(-brightest, 0, MOST)
 
 
-_STOPS_TO_WHITE = -np.log2(MIDDLE_GRAY)
+_STOPS_TO_WHITE = -math.log2(MIDDLE_GRAY)
 _EVIDENCE = -9, -6.4, -4.4, -2.1, -1.1, 1, 3  # of severity 0, 1, 2, 3, 4, 5, 6
 
 
@@ -63,9 +67,9 @@ def overexposure(key: float,        # EV, `exposure.key`
                  blown: float,      # 0..1, `exposure.blown`
                  ) -> float:
     "Severity of too much light."
-    rest = np.clip((key - highlights*_STOPS_TO_WHITE)/max(1 - highlights, 0.05), -6, _STOPS_TO_WHITE)  # the key of what is not white
+    rest = _within((key - highlights*_STOPS_TO_WHITE)/max(1 - highlights, 0.05), -6, _STOPS_TO_WHITE)  # the key of what is not white
     colours = min(clipped, 0.1 + 20*blown)  # a deep blue sky may be at its end in one channel, and nothing in the picture is white
-    evidence = 1.56*np.log(colours + 0.003) + 0.69*np.log(blown + 0.003) + 0.47*rest
+    evidence = 1.56*math.log(colours + 0.003) + 0.69*math.log(blown + 0.003) + 0.47*rest
     return float(np.interp(evidence, _EVIDENCE, range(7)))
 
 
