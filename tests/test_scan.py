@@ -89,6 +89,15 @@ def test_grain_is_no_colour_and_no_issue():
     for name in filter(color, PHOTOS): assert measure(Chroma(), jpeg(PHOTOS[name], 30))[0] > 3*GRAY
 
 
+def test_a_page_full_of_writing_is_not_too_light_and_an_empty_one_is():
+    page = np.full((1100, 850, 3), 250, np.uint8)
+    assert measure(Brightness(), page)[2] > LIGHT
+    rng = np.random.default_rng(0)
+    for line in range(80, 1060, 25): cv2.putText(page, "".join(rng.choice(list("abcdefghijk lmnop"), 60)), (60, line), 0, 0.6, (20, 20, 20), 1, cv2.LINE_AA)
+    values = measure(Brightness(), page)
+    assert DARK < values[1] and values[2] < LIGHT and measure(Information(), page)[0] > EMPTY and measure(Softness(), page)[0] < BLURRED
+
+
 def test_phrases_speak_of_issues_only():
     for name, rgb in PHOTOS.items():
         said = {scorer.name: scorer.describe(measure(scorer, rgb)) for scorer in SCORERS}
@@ -176,6 +185,13 @@ def test_moved_and_edited_files_are_reported_where_they_are(tmp_path):
     time.sleep(0.01)
     save(folder, a=np.zeros((70, 60, 3), np.uint8))
     assert names(found_in(folder, tmp_path), "dark") == ["a.png", "d.png"]
+
+
+def test_either_database_holds_the_same_scan(where, tmp_path):
+    folder = save(tmp_path/"photos", a=PHOTOS["coffee"], b=PHOTOS["coffee"][::2, ::2], black=np.zeros((60, 60, 3), np.uint8))
+    with open_library(where) as library: found = [scan(library, folder, progress=False) for _ in range(2)]
+    assert found[0].issues.equals(found[1].issues) and found[1].report.scored == 0
+    assert names(found[0], "near duplicate") == ["a.png", "b.png"] and names(found[0], "dark") == ["black.png"]
 
 
 def test_limits_name_outputs_that_exist():

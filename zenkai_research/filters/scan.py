@@ -31,7 +31,7 @@ class Limit:
 
 LIMITS = {
     "dark": Limit("brightness.brightest", DARK, False, "hardly anything in it is brighter than {0:.0f} of 255"),
-    "light": Limit("brightness.darkest", LIGHT, True, "nine tenths of it are brighter than {0:.0f} of 255"),
+    "light": Limit("brightness.darkest", LIGHT, True, "hardly anything in it is darker than {0:.0f} of 255"),
     "blurred": Limit("softness.score", BLURRED, True, "its sharpest edges are {0:.1f} px wide even in a thumbnail"),
     "low information": Limit("information.score", EMPTY, False, "it is next to empty: {0:.1f} bits a pixel"),
     "gray": Limit("chroma.score", GRAY, False, "it has no colour"),

@@ -18,7 +18,7 @@ from ..core.scorer import Output, Pixels, Scorer
 SIDE = 128      # pixels of the thumbnail's shorter side
 LONGEST = 2048  # and of its longer side: what is longer than that is squeezed
 
-DARK, LIGHT = 90, 190  # gray levels
+DARK, LIGHT = 90, 180  # gray levels
 BLURRED = 2.75         # px of the thumbnail
 EMPTY = 1.5            # bits/px
 GRAY = 3               # gray levels
@@ -47,17 +47,17 @@ class Brightness(Scorer):
     outputs = (
         Output("score", "Median luma (ITU-R BT.601) of the thumbnail.", 0, 255, "neither", "gray levels"),
         Output("brightest", "Luma that only a hundredth of the thumbnail exceeds; a picture where it is low is too dark.", 0, 255, "neither", "gray levels"),
-        Output("darkest", "Luma below which only a tenth of the thumbnail lies; a picture where it is high is too light.", 0, 255, "neither", "gray levels"),
+        Output("darkest", "Luma below which only a twentieth of the thumbnail is; a picture where it is high is too light.", 0, 255, "neither", "gray levels"),
     )
     needs = (Pixels(SIDE),)
 
     def measure(self, frame):
         luma = frame.share(thumbnail)[0]
-        return [min(max(_level(luma, q), 0), 255) for q in (0.5, 0.99, 0.1)]
+        return [min(max(_level(luma, q), 0), 255) for q in (0.5, 0.99, 0.05)]
 
     def describe(self, values):
         if values[1] < DARK: return f"dark: hardly anything is brighter than {values[1]:.0f} of 255"
-        return f"light: nine tenths are brighter than {values[2]:.0f} of 255" if values[2] > LIGHT else ""
+        return f"light: hardly anything is darker than {values[2]:.0f} of 255" if values[2] > LIGHT else ""
 
 # %% ../../nbs/20_metrics/38_scan.ipynb #2e135a2e
 _WINDOW = np.ones((7, 7), np.uint8)
