@@ -273,9 +273,11 @@ def conditions() -> dict[str, Condition]:
 
 def find_condition(name: str) -> Condition:
     "The condition called `name`. Raises `UnknownName`."
-    known = conditions()
-    if name not in known: raise UnknownName("condition", name, list(known))
-    return known[name]
+    _load()
+    found = _session.get(name) or _installed.get(name)
+    if found is None and name in _broken: raise BadOption("condition", f"{name}: {_broken[name]}")
+    if found is None: raise UnknownName("condition", name, list(conditions()))
+    return found
 
 
 def condition(name: str) -> Named:
