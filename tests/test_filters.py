@@ -20,7 +20,7 @@ from zenkai_research.core.errors import BadOption, LibraryError, UnknownName, Un
 from zenkai_research.core.registry import _session as scorers_by_hand
 from zenkai_research.core.registry import fingerprint, get_scorer, provenance, resolve, scorer
 from zenkai_research.core.scorer import Output
-from zenkai_research.filters import content, expressions
+from zenkai_research.filters import content, expressions, technical
 from zenkai_research.filters.expressions import (
     FACTS,
     And,
@@ -425,6 +425,12 @@ def test_shipped_conditions_are_all_usable():
     for name, one in conditions().items():
         assert one.help.endswith("."), name
         assert parse(name).test({}) is None and parse(str(one.expression)).scorers() == parse(name).scorers()
+
+
+def test_the_expression_everybody_quotes():
+    expression = parse("sharp & ~overexposed & score(\"niqe\") < 4")
+    assert expression == technical.sharp & ~technical.overexposed & (score("niqe") < 4) and expression.scorers() == ["defects", "niqe"]
+    assert all(one.name in conditions() for one in vars(technical).values() if isinstance(one, expressions.Named))
 
 
 def test_shipped_limits_are_of_the_installed_scorers():

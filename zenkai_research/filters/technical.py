@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HELP', 'PHRASES', 'DETAILS', 'COMPOSED', 'blurred', 'sharp', 'well_exposed', 'flawless', 'defocused',
-           'motion_blurred', 'noisy', 'underexposed', 'overexposed', 'blocky', 'low_contrast', 'thresholds',
-           'conditions', 'Diagnosis', 'phrases', 'diagnose']
+           'motion_blurred', 'noisy', 'underexposed', 'overexposed', 'blocky', 'low_contrast', 'hazy', 'banded',
+           'acceptable', 'thresholds', 'conditions', 'Diagnosis', 'phrases', 'diagnose']
 
 # %% ../../nbs/56_filters/10_technical.ipynb #b07ffa77
 import json
@@ -37,27 +37,14 @@ HELP = {
     "low_contrast": "Flat: little between the darkest and the lightest.",
     "hazy": "A veil of haze over the picture.",
     "banded": "Smooth areas break into visible steps.",
-    "tilted": "The horizon, or what ought to be upright, is not.",
-    "color_cast": "Everything has a tint that the light does not explain.",
     "acceptable": "Good enough for most people: a mean opinion score in the upper half of the scale is likelier than not.",
 }
 
 PHRASES = { # output -> how to say its value, and the value's unit
-    "defocus.score": ("the sharpest edges are {value} wide", "px"),
-    "motion.score": ("edges are wider in one direction by {value}", "%"),
-    "noise.score": ("the noise is {value} gray levels", ""),
-    "exposure.key": ("its mean light is {value} from middle gray", "stops"),
-    "exposure.highlights": ("{value} of the pixels are clipped", "%"),
-    "exposure.shadows": ("{value} of the pixels are black", "%"),
     "exposure.dynamic_range": ("light and dark lie {value} apart", "stops"),
-    "contrast.range": ("light and dark lie {value} of the scale apart", "%"),
-    "jpeg.score": ("{value} of the steps along JPEG's grid are its own", "%"),
     "haze.score": ("{value} of the light is haze", "%"),
-    "niqe.score": ("NIQE is {value}", ""),
-    "jpeg_quality.score": ("it was once a JPEG of quality {value}", ""),
     "banding.score": ("{value} of the picture has false contours", "%"),
-    "white_balance.score": ("the cast has a chroma of {value}", ""),
-    "horizon.score": ("it is {value} off level", "degrees"),
+    "niqe.score": ("NIQE is {value}", ""),
 }
 PHRASES |= {f"defects.{name}": ("severity {value}", "") for name in ("defocus", "motion", "noise", "underexposure", "overexposure", "jpeg")}
 DETAILS = { # output -> another output that makes it plain, how to say that, and its unit
@@ -82,14 +69,14 @@ def conditions() -> dict[str, Condition | str]:
     for name, one in thresholds().items():
         phrase, unit = PHRASES.get(one["output"], (one["output"].removesuffix(".score") + " is {value}", ""))
         text = " & ".join(filter(None, (f"{one['output']} {one['sign']} {one['limit']!r}", one["given"])))
-        found[name] = Condition(name, text, HELP.get(name, ""), "technical", phrase, unit, DETAILS.get(one["output"], ()), one)
+        found[name] = Condition(name, text, HELP[name], "technical", phrase, unit, DETAILS.get(one["output"], ()), one)
     for name, (text, help) in COMPOSED.items(): found[name] = Condition(name, text, help, "technical")
     return found
 
 # %% ../../nbs/56_filters/10_technical.ipynb #d5a8a83b
-blurred, sharp, well_exposed, flawless = (Named(name) for name in COMPOSED)
-defocused, motion_blurred, noisy, underexposed, overexposed, blocky, low_contrast = (
-    Named(name) for name in ("defocused", "motion_blurred", "noisy", "underexposed", "overexposed", "blocky", "low_contrast"))
+blurred, sharp, well_exposed, flawless = map(Named, COMPOSED)
+defocused, motion_blurred, noisy, underexposed, overexposed = map(Named, ("defocused", "motion_blurred", "noisy", "underexposed", "overexposed"))
+blocky, low_contrast, hazy, banded, acceptable = map(Named, ("blocky", "low_contrast", "hazy", "banded", "acceptable"))
 
 # %% ../../nbs/56_filters/10_technical.ipynb #7b305b4c
 @dataclass(frozen=True)
