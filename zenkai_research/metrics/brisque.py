@@ -15,14 +15,13 @@ import numpy as np
 
 from ..core.errors import BadOption, NotMeasurable
 from ..core.scorer import Output, Scorer
-from .nss import SHIPPED, Room, aggd, arrays, ggd, gray, halved, mean, mscn, read_parameters, ring_sums, whole_sums, with_margin
+from .nss import ROOM, SHIPPED, aggd, arrays, ggd, gray, halved, mean, mscn, read_parameters, ring_sums, whole_sums, with_margin
 
 # %% ../../nbs/20_metrics/46_brisque.ipynb #69b90904
 _STRIP = 100_000  # pixels: a handful of planes of these stay in the processor's cache
 
 
 def statistics(plane: np.ndarray, # gray levels, shape (H, W)
-               room: Room,        # where to work
                ) -> np.ndarray:   # float64, shape (5, 5): as `nss.ring_sums`, over all of the plane
     "The sums over normalised luma and its neighbours' products."
     height, width = plane.shape
@@ -30,22 +29,22 @@ def statistics(plane: np.ndarray, # gray levels, shape (H, W)
     above, total = mscn(with_margin(plane, height - 1, height, 3, cv2.BORDER_CONSTANT)), 0
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        ring = room("ring", (bottom - top + 1, 1, width + 2))
+        ring = ROOM("ring", (bottom - top + 1, 1, width + 2))
         ring[0, 0, 1:-1] = above
-        ring[1:, 0, 1:-1] = mscn(with_margin(plane, top, bottom, 3, cv2.BORDER_CONSTANT), room=room)
+        ring[1:, 0, 1:-1] = mscn(with_margin(plane, top, bottom, 3, cv2.BORDER_CONSTANT), room=ROOM)
         ring[:, :, 0], ring[:, :, -1] = ring[:, :, -2], ring[:, :, 1]
-        total = total + ring_sums(ring, room, whole_sums)[..., 0]
+        total = total + ring_sums(ring, whole_sums)[..., 0]
         above = ring[-1, 0, 1:-1].copy()
     return total
 
 # %% ../../nbs/20_metrics/46_brisque.ipynb #ca1ff0ca
 def features(frame) -> np.ndarray: # float64, shape (36,)
     "The 36 features of BRISQUE (Mittal et al. 2012, table I). Raises `NotMeasurable` for a black picture."
-    room, found = Room(), []
+    found = []
     picture = frame.share(gray)
     if not picture.any(): raise NotMeasurable("it is black, and BRISQUE looks at local contrast")
     for plane in picture, halved(picture):
-        own, *pairs = statistics(plane, room)
+        own, *pairs = statistics(plane)
         found += ggd(own, plane.size)
         for pair in pairs:
             shape, left, right = aggd(pair, plane.size)

@@ -16,7 +16,7 @@ from scipy import fft, sparse
 from ..core.errors import BadOption
 from ..core.scorer import Output, Scorer
 from .niqe import distance, shape_features
-from .nss import SHIPPED, Room, aggd, arrays, read_parameters, spread, sums
+from .nss import SHIPPED, aggd, arrays, read_parameters, spread, sums
 
 # %% ../../nbs/20_metrics/50_ilniqe.ipynb #be80f4dc
 SIDE, BLOCK = 524, 84  # pixels; 6 x 6 blocks, the last 20 rows and columns left out
@@ -101,12 +101,12 @@ _LOG_COLOURS = np.array([[1, 1, 1], [1, 1, -2], [1, -1, 0]], np.float32)/np.sqrt
 def _blocks(plane, block): return plane.reshape(plane.shape[0]//block, block, -1, block).swapaxes(1, 2).reshape(-1, block*block)
 
 
-def _scale_features(rgb, opponent, block, scale, room):
+def _scale_features(rgb, opponent, block, scale):
     side, n = len(rgb), block*block
     planes = [np.ascontiguousarray(opponent[..., i]) for i in range(3)]
 
     def asymmetric(plane):
-        shape, left, right = aggd(sums(plane.reshape(-1, block, side//block, block), room).reshape(5, -1), n)
+        shape, left, right = aggd(sums(plane.reshape(-1, block, side//block, block)).reshape(5, -1), n)
         return np.stack([shape, (left + right)/2*spread(shape)], axis=1)
 
     def steepness(pair): return weibull(_blocks(cv2.sqrt(cv2.add(cv2.add(*(cv2.multiply(one, one) for one in pair)), 1e-8)), block))
@@ -124,19 +124,19 @@ def _scale_features(rgb, opponent, block, scale, room):
             answers.append(asymmetric(part))
             derivatives += map(asymmetric, pair)
             steep.append(steepness(pair))
-    return np.hstack([shape_features(planes[2], block, 5, room), *map(steepness, gradients),
+    return np.hstack([shape_features(planes[2], block, 5), *map(steepness, gradients),
                       *(np.stack([one.mean(axis=1), one.var(axis=1, ddof=1)], axis=1) for one in colours),
                       *(asymmetric(one) for pair in gradients for one in pair), *answers, *derivatives, *steep])
 
 
 def features(frame) -> np.ndarray: # float64, shape (36, 468): blocks row by row
     "What IL-NIQE sees of each block at both scales; NaN where a distribution cannot be fitted."
-    rgb, room, found = square(frame.rgb), Room(), []
+    rgb, found = square(frame.rgb), []
     opponent = rgb @ _OPPONENT.T
     kernel = np.exp(-(np.arange(6) - 2.5)**2/2/0.9**2)  # of even length: MATLAB's centre is the third of its six pixels
     kernel /= kernel.sum()
     for scale in 1, 2:
-        found.append(_scale_features(rgb, opponent, BLOCK//scale, scale, room))
+        found.append(_scale_features(rgb, opponent, BLOCK//scale, scale))
         rgb, opponent = (np.ascontiguousarray(cv2.sepFilter2D(one, -1, kernel, kernel, anchor=(2, 2), borderType=cv2.BORDER_REPLICATE)[::2, ::2])
                          for one in (rgb, opponent))
     return np.minimum(np.hstack(found), 10_000)
@@ -152,7 +152,7 @@ def distances(found: np.ndarray,      # features in the model's components, shap
     return np.sqrt(np.einsum("bi,ij,bj->b", away, inverse, away, optimize=True).clip(0))
 
 
-NATURAL = (3, 10)  # with our parameters, of nine in ten of the better half of LIVE In-the-Wild (experiments/fit_naturalness)
+NATURAL = (5, 8)  # with our parameters, of nine in ten of the better half of LIVE In-the-Wild (experiments/fit_naturalness)
 
 
 class Ilniqe(Scorer):

@@ -14,7 +14,7 @@ from scipy.special import gammaln
 
 from ..core.errors import BadOption, NotMeasurable
 from ..core.scorer import Output, Scorer
-from .nss import LEFT, RIGHT, SHIPPED, Room, aggd, arrays, gray, halved, mscn, read_parameters, ring_sums, spread, with_margin
+from .nss import LEFT, RIGHT, ROOM, SHIPPED, aggd, arrays, gray, halved, mscn, read_parameters, ring_sums, spread, with_margin
 
 # %% ../../nbs/20_metrics/48_niqe.ipynb #2ee1d136
 BLOCK = 96  # pixels
@@ -33,17 +33,16 @@ def _features(sums, n):
 def shape_features(plane: np.ndarray, # gray levels; both sides multiples of `block`
                    block: int,        # pixels
                    window: int,       # of the normalisation, pixels
-                   room: Room,        # where to work
                    ) -> np.ndarray:   # float64, shape (blocks, 18), row by row; NaN where a distribution has nothing on a side of zero
     "The features of each block at one scale (Mittal et al. 2013, section II)."
     rows, columns = plane.shape[0]//block, plane.shape[1]//block
-    ring, found = room("ring", (block + 1, columns, block + 2)), []
+    ring, found = ROOM("ring", (block + 1, columns, block + 2)), []
     for row in range(rows):
-        normal = mscn(with_margin(plane, row*block, (row + 1)*block, window//2, cv2.BORDER_REPLICATE), window, room)
+        normal = mscn(with_margin(plane, row*block, (row + 1)*block, window//2, cv2.BORDER_REPLICATE), window, ROOM)
         ring[1:, :, 1:-1] = normal.reshape(block, columns, block)
         ring[0, :, 1:-1] = ring[-1, :, 1:-1]
         ring[:, :, 0], ring[:, :, -1] = ring[:, :, -2], ring[:, :, 1]
-        found.append(_features(ring_sums(ring, room), block*block))
+        found.append(_features(ring_sums(ring), block*block))
     return np.vstack(found)
 
 
@@ -51,8 +50,8 @@ def features(frame) -> np.ndarray: # float64, shape (blocks, 36), row by row
     "The features of all blocks at both scales. Raises `NotMeasurable` for pictures smaller than a block."
     height, width = frame.rgb.shape[:2]
     if min(height, width) < BLOCK: raise NotMeasurable(f"its shorter side is {min(height, width)} px, and NIQE needs {BLOCK}")
-    plane, room = frame.share(gray)[:height - height % BLOCK, :width - width % BLOCK], Room()
-    return np.hstack([shape_features(plane, BLOCK, 7, room), shape_features(halved(plane), BLOCK//2, 7, room)])
+    plane = frame.share(gray)[:height - height % BLOCK, :width - width % BLOCK]
+    return np.hstack([shape_features(plane, BLOCK, 7), shape_features(halved(plane), BLOCK//2, 7)])
 
 # %% ../../nbs/20_metrics/48_niqe.ipynb #a9200076
 def distance(mean: np.ndarray,       # of the model, shape (n,)

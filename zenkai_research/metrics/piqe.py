@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ..core.scorer import Output, Scorer
-from .nss import Room, mscn, with_margin
+from .nss import ROOM, mscn, with_margin
 
 # %% ../../nbs/20_metrics/52_piqe.ipynb #41e34a55
 BLOCK, _STRETCH = 16, 6      # pixels
@@ -32,25 +32,26 @@ def _noisy(total, squares, variance):
 
 def _flat_stretch(edges):
     "Whether six pixels in a row are nearly flat along edges of shape (16, ...)."
-    total = sum(edges[k:k + BLOCK - _STRETCH + 1] for k in range(_STRETCH))
-    edges = edges*edges
-    squares = sum(edges[k:k + BLOCK - _STRETCH + 1] for k in range(_STRETCH))
-    return (_variance(total, squares, _STRETCH) < _FLAT**2).any(axis=0)
+    def stretches(values):  # sums of six, from sums of two
+        pairs = values[:-1] + values[1:]
+        return pairs[:-4] + pairs[2:-2] + pairs[4:]
+    total = stretches(edges)
+    return (stretches(edges*edges) - total*total/_STRETCH).min(axis=0) < (_STRETCH - 1)*_FLAT**2
 
 # %% ../../nbs/20_metrics/52_piqe.ipynb #a3c482a5
 def blocks(frame) -> np.ndarray: # float32, shape (3, rows, columns): variance of active blocks, distortion, noise; the last two 0 or 1, and 0 where not active
     "What PIQE says about each block of 16 x 16 pixels."
-    room, found = Room(), []
+    found = []
     plane = cv2.convertScaleAbs(frame.luma, alpha=255/max(float(frame.luma.max()), 1e-9))
     plane = cv2.copyMakeBorder(plane, 0, -len(plane) % BLOCK, 0, -plane.shape[1] % BLOCK, cv2.BORDER_REFLECT)
     columns, step = plane.shape[1]//BLOCK, max(_STRIP//plane.shape[1]//BLOCK, 1)*BLOCK
     ones = np.ones(BLOCK, np.float32)
     for top in range(0, len(plane), step):
         bottom = min(top + step, len(plane))
-        normal = room("normal", (bottom - top, columns*BLOCK))
-        normal[...] = mscn(with_margin(plane, top, bottom, 3, cv2.BORDER_REPLICATE), room=room)
+        normal = ROOM("normal", (bottom - top, columns*BLOCK))
+        normal[...] = mscn(with_margin(plane, top, bottom, 3, cv2.BORDER_REPLICATE), room=ROOM)
         total, squares = (np.matmul(ones, one.reshape(-1, BLOCK, columns*BLOCK)).reshape(-1, columns, BLOCK)
-                          for one in (normal, cv2.multiply(normal, normal, dst=room("squares", normal.shape))))
+                          for one in (normal, cv2.multiply(normal, normal, dst=ROOM("squares", normal.shape))))
         variance = _variance(total.sum(axis=2), squares.sum(axis=2), BLOCK*BLOCK)
         tiles = normal.reshape(-1, BLOCK, columns, BLOCK)
         edges = np.stack([tiles[:, 0].transpose(2, 0, 1), tiles[:, -1].transpose(2, 0, 1),
