@@ -10,7 +10,7 @@ __all__ = ['USUAL', 'read_labels', 'match_pictures', 'align', 'Evaluation', 'dir
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +156,7 @@ def _note(names, one, many):
 @dataclass
 class Evaluation:
     "How outputs agree with people."
-    table: object                       # a DataFrame, one row an output: those with a direction first, the best first
+    table: object                       # a DataFrame, one row an output: first those that are compared, the best first
     ceiling: raters.Ceiling | None      # what raters allow; None where their error is not known
     pictures: int                       # labelled and found
     groups: int                         # that were resampled; 0: single pictures were
@@ -168,8 +168,9 @@ class Evaluation:
 
     def to_dict(self) -> dict:
         "JSON types; NaN where there is no value."
+        ceiling = self.ceiling and {name: value._asdict() if isinstance(value, tuple) else value for name, value in vars(self.ceiling).items()}
         return dict(pictures=self.pictures, groups=self.groups, separated=self.separated, confidence=self.confidence, level=self.level, notes=self.notes,
-                    ceiling=None if self.ceiling is None else asdict(self.ceiling), outputs=self.table.to_dict("records"))
+                    ceiling=ceiling, outputs=self.table.to_dict("records"))
 
 
 def directions(names: Iterable[str], # "scorer.output"
@@ -225,8 +226,9 @@ def _p_values(rows, drawn, wide, mos, counts, units):
     return np.fmin(adjusted, adjusted.T)
 
 
-def _rank(row): # for sorting: those with a direction first, then by strength
-    return row["better"] == "neither", -(abs(row["srcc"]) if row["better"] == "neither" else row["srcc"]) if math.isfinite(row["srcc"]) else math.inf
+def _rank(row, compared): # for sorting: those that are compared first, then by strength
+    if not math.isfinite(row["srcc"]): return not compared, math.inf
+    return not compared, -(row["srcc"] if compared else abs(row["srcc"]))
 
 # %% ../../nbs/60_analysis/00_evaluation.ipynb #f5f9629c
 def _evaluation(rows, ranked, p, ceiling, groups, pairs, confidence, level, notes):
@@ -244,6 +246,7 @@ def evaluate(scores,                    # as `Library.scores` gives them
              seed: int = 0,
              confidence: float = 0.95,
              level: float = 0.05,       # of the letters
+             compare: Iterable[str] | None = None, # "scorer.output" that get letters; None: all that claim a direction
              progress: bool | None = None, # None: a bar where someone watches
              ) -> Evaluation:
     "How each output agrees with people. Raises `BadOption` where fewer than three labelled pictures have scores."
@@ -259,8 +262,9 @@ def evaluate(scores,                    # as `Library.scores` gives them
         rows[name], drawn[name] = _row(name, wide[name].to_numpy()[there], mos[there], pairs[np.ix_(there, there)], counts[:, there], better[name], confidence)
         rows[name] |= dict(fitted=fitted.get(name) or fitted.get(rows[name]["scorer"], ""), letters="")
         if not there.all(): notes.append(f"{name} has no value for {(~there).sum():,} of the pictures")
-    rows = {name: rows[name] for name in sorted(rows, key=lambda name: _rank(rows[name]))}
-    ranked = {name: row for name, row in rows.items() if row["better"] != "neither" and math.isfinite(row["srcc"])}
+    wanted = {name for name in (wide if compare is None else compare) if better.get(name, "neither") != "neither"}
+    rows = {name: rows[name] for name in sorted(rows, key=lambda name: _rank(rows[name], name in wanted))}
+    ranked = {name: row for name, row in rows.items() if name in wanted and math.isfinite(row["srcc"])}
     p = _p_values(ranked, drawn, wide, mos, counts, units)
     for row, text in zip(ranked.values(), significance.letters(p, level), strict=True): row["letters"] = text
     return _evaluation(rows, ranked, p, raters.ceiling(mos, error) if known else None, units if grouped else 0, pairs, confidence, level,
@@ -275,7 +279,8 @@ def markdown(found: Evaluation) -> str:
     for r in found.table.to_dict("records"):
         name = f"`{r['scorer']}.{r['output']}`" + (" \\*" if r["fitted"] else "")
         interval = f"{r['srcc_low']:+.3f} to {r['srcc_high']:+.3f}" if math.isfinite(r["srcc_low"]) else ""
-        lines.append(f"| {name} | {r['better']} | {r['n']} | {number(r['srcc'], '+.3f')} | {interval} | {r['letters']} | {number(r['krcc'], '+.3f')} | "
+        letters = significance.shortened(r["letters"])
+        lines.append(f"| {name} | {r['better']} | {r['n']} | {number(r['srcc'], '+.3f')} | {interval} | {letters} | {number(r['krcc'], '+.3f')} | "
                      f"{number(r['plcc'], '+.3f')} | {number(r['plcc_mapped'], '+.3f')} | {number(r['rmse'], '.2f')} | {number(r['pairwise'], '.3f')} |")
     return "\n".join(lines) + "\n\n" + "\n".join(explain(found)) + "\n"
 

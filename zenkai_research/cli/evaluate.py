@@ -54,6 +54,7 @@ def _fitted(names):
 def agreement_table(found,           # an `analysis.evaluation.Evaluation`
                     ):               # a rich Table
     "The evaluation for people, a row an output."
+    from zenkai_research.stats.significance import shortened
     from zenkai_research.visualization.terminal import output_name, text_table
     interval = f"{found.confidence:.0%} interval"
     table = text_table("output", "n", "SRCC", interval, "letters", "mapped", "pairs", right=("n", "SRCC", interval, "mapped", "pairs"))
@@ -62,7 +63,7 @@ def agreement_table(found,           # an `analysis.evaluation.Evaluation`
         name = output_name(row["scorer"], row["output"]) + (" *" if row["fitted"] else "") + (" ~" if row["better"] == "neither" else "")
         between = f"{row['srcc_low']:+.2f} to {row['srcc_high']:+.2f}" if math.isfinite(row["srcc_low"]) else "-"
         pairs = f"{row['pairwise']:.3f}" if math.isfinite(row["pairwise"]) else "-"
-        table.add_row(name, str(row["n"]), signed(row["srcc"]), between, row["letters"], signed(row["plcc_mapped"]), pairs)
+        table.add_row(name, str(row["n"]), signed(row["srcc"]), between, shortened(row["letters"]), signed(row["plcc_mapped"]), pairs)
     return table
 
 # %% ../../nbs/88_cli/50_evaluate.ipynb #f4be3699
