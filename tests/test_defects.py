@@ -70,7 +70,7 @@ def test_severity_never_falls_when_evidence_grows(given_numbers, data):
             assert rule(**arguments | {name: more}) >= before - 1e-9
 
 
-def test_the_worst_above_its_threshold_is_named():
+def test_the_one_furthest_above_its_threshold_is_named():
     assert diagnose(np.array(list(THRESHOLDS.values())) - 0.01) == ("", 0, "")
     for i, (name, least) in enumerate(THRESHOLDS.items()):
         assert diagnose(np.eye(6)[i]*least).name == name

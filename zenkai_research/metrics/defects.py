@@ -99,10 +99,10 @@ class Diagnosis(NamedTuple):
 
 def diagnose(severities, # in the order of `THRESHOLDS`
              ) -> Diagnosis:
-    "The worst defect above its threshold."
-    found = [(float(severity), name) for (name, least), severity in zip(THRESHOLDS.items(), severities, strict=True) if severity >= least]
+    "The defect that is furthest above its threshold."
+    found = [(severity/least, float(severity), name) for (name, least), severity in zip(THRESHOLDS.items(), severities, strict=True) if severity >= least]
     if not found: return Diagnosis("", 0.0, "")
-    severity, name = max(found)
+    _, severity, name = max(found)
     degree = next(word for below, word in _DEGREES if severity < below)
     return Diagnosis(name, severity, f"{degree} {WORDS[name]} (severity {severity:.1f})")
 
@@ -112,7 +112,7 @@ class Defects(Scorer):
     name = "defects"
     _scale = "on the scale of `images.degrade`: 0 none, 1 just visible, each step about twice as strong, 4 hard to bear"
     outputs = (
-        Output("score", f"Severity of the worst defect above its threshold, {_scale}; 0 where none is.", 0, MOST, "lower"),
+        Output("score", f"Severity of the defect furthest above its threshold, {_scale}; 0 where none is.", 0, MOST, "lower"),
         Output("defocus", "Severity of defocus (after Field 1987; Zhuo & Sim 2011): where both the spectrum and the sharpest edges speak for it.",
                0, MOST, "lower"),
         Output("motion", "Severity of motion along a line (after Rom 1975): the length of its trace in the cepstrum.", 0, MOST, "lower"),
