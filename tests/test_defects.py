@@ -19,7 +19,7 @@ from zenkai_research.images import degrade
 from zenkai_research.images.decode import Frame, read_image
 from zenkai_research.images.samples import sample_photographs
 from zenkai_research.metrics import defects
-from zenkai_research.metrics.defects import THRESHOLDS, Defects, diagnose
+from zenkai_research.metrics.defects import THRESHOLDS, Defects, worst
 from zenkai_research.metrics.spectrum import MOST_TILES, spectrum, tile_spectra, viewing_factor
 from zenkai_research.scoring.examine import measure
 
@@ -43,7 +43,7 @@ def outputs(rgb):
 def severities(rgb): return dict(zip(KINDS, outputs(rgb)["defects"][1:], strict=True))
 
 
-def named(rgb): return diagnose(outputs(rgb)["defects"][1:]).name or "none"
+def named(rgb): return worst(outputs(rgb)["defects"][1:]).name or "none"
 
 
 def photograph(name): return read_image(sample_photographs()[name])
@@ -71,10 +71,10 @@ def test_severity_never_falls_when_evidence_grows(given_numbers, data):
 
 
 def test_the_one_furthest_above_its_threshold_is_named():
-    assert diagnose(np.array(list(THRESHOLDS.values())) - 0.01) == ("", 0, "")
+    assert worst(np.array(list(THRESHOLDS.values())) - 0.01) == ("", 0, "")
     for i, (name, least) in enumerate(THRESHOLDS.items()):
-        assert diagnose(np.eye(6)[i]*least).name == name
-        assert diagnose(np.eye(6)[i]*4 + 2).name == name
+        assert worst(np.eye(6)[i]*least).name == name
+        assert worst(np.eye(6)[i]*4 + 2).name == name
 
 
 def test_severity_one_and_up_are_the_steps_of_the_series():
@@ -122,7 +122,7 @@ def test_turned_and_mirrored_pictures_have_the_same_diagnosis(name, turn, kind):
     photo = photograph(name) if kind == "none" else list(degrade.degrade(photograph(name), kind).values())[2]
     plain, turned = severities(photo), severities(turn(photo))
     for one in KINDS: assert abs(plain[one] - turned[one]) < 0.25, one
-    assert diagnose(plain.values()).name == diagnose(turned.values()).name
+    assert worst(plain.values()).name == worst(turned.values()).name
 
 
 # ---- known answers
@@ -165,7 +165,7 @@ def test_kodak_photographs():
         for kind, (function, strengths) in degrade.SERIES.items():
             extra = ((0, 30, 60, 90, 135)[i % 5],) if kind == "motion" else ()
             found = [severities(function(photo, strength, *extra)) for strength in strengths]
-            for one in found[1:]: right[diagnose(one.values()).name == kind] += 1
+            for one in found[1:]: right[worst(one.values()).name == kind] += 1
             taus.append(kendalltau(range(4), [one[kind] for one in found]).statistic)
     assert right[True]/right.total() > 0.93, right
     assert np.mean(taus) > 0.97

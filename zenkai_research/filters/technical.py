@@ -51,7 +51,7 @@ DETAILS = { # output -> another output that makes it plain, how to say that, and
     "defects.defocus": ("defocus.radius", "a point is a disc of {value} radius", "px"),
     "defects.motion": ("motion.length", "a point is a line of {value}", "px"),
     "defects.noise": ("noise.score", "{value} gray levels", ""),
-    "defects.underexposure": ("exposure.key", "on average {value} from middle gray", "stops"),
+    "defects.underexposure": ("exposure.brightest", "its brightest parts lie {value} from white", "stops"),
     "defects.overexposure": ("exposure.highlights", "{value} of the pixels are clipped", "%"),
     "defects.jpeg": ("jpeg.score", "{value} of the steps along JPEG's grid are its own", "%"),
 }

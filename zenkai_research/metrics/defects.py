@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST', 'UNREAD', 'THRESHOLDS', 'WORDS', 'motion', 'defocus', 'noise', 'underexposure', 'overexposure', 'jpeg',
-           'Diagnosis', 'diagnose', 'Defects']
+           'Defect', 'worst', 'Defects']
 
 # %% ../../nbs/20_metrics/42_defects.ipynb #9ab8d95e
 import math
@@ -90,21 +90,21 @@ WORDS = {"defocus": "out of focus", "motion": "blurred by motion", "noise": "noi
 _DEGREES = (1.5, "slightly"), (2.5, "plainly"), (3.5, "strongly"), (np.inf, "severely")
 
 
-class Diagnosis(NamedTuple):
+class Defect(NamedTuple):
     "What is wrong with a picture."
     name: str        # one of `THRESHOLDS`, or empty: nothing is
     severity: float  # 0: nothing; 1: just visible; 4: hard to bear
     sentence: str    # for people; empty where nothing is wrong
 
 
-def diagnose(severities, # in the order of `THRESHOLDS`
-             ) -> Diagnosis:
+def worst(severities, # in the order of `THRESHOLDS`
+             ) -> Defect:
     "The defect that is furthest above its threshold."
     found = [(severity/least, float(severity), name) for (name, least), severity in zip(THRESHOLDS.items(), severities, strict=True) if severity >= least]
-    if not found: return Diagnosis("", 0.0, "")
+    if not found: return Defect("", 0.0, "")
     _, severity, name = max(found)
     degree = next(word for below, word in _DEGREES if severity < below)
-    return Diagnosis(name, severity, f"{degree} {WORDS[name]} (severity {severity:.1f})")
+    return Defect(name, severity, f"{degree} {WORDS[name]} (severity {severity:.1f})")
 
 # %% ../../nbs/20_metrics/42_defects.ipynb #6ad12a43
 class Defects(Scorer):
@@ -131,6 +131,6 @@ class Defects(Scorer):
         _, key, highlights, _, _, clipped, blown, brightest = light
         each = [defocus(fall, radius, viewed, trace), motion(trace, length, fall), noise(grain[0]), underexposure(brightest),
                 overexposure(key, highlights, clipped, blown), jpeg(blocks[0], quality[0])]
-        return [diagnose(each).severity, *each]
+        return [worst(each).severity, *each]
 
-    def describe(self, values): return diagnose(values[1:]).sentence
+    def describe(self, values): return worst(values[1:]).sentence

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HIGH_KEY', 'LOW_KEY', 'BRIGHTER', 'TEXTURED', 'ONE_HUE', 'TAGS', 'gray', 'silhouette', 'Tone', 'binary_patterns',
-           'coarseness', 'tamura_contrast', 'coherence', 'Texture', 'Monochrome', 'warmth', 'Warmth', 'Condition',
+           'coarseness', 'tamura_contrast', 'coherence', 'Texture', 'Monochrome', 'warmth', 'Warmth', 'Limit',
            'style_tags']
 
 # %% ../../nbs/20_metrics/66_style.ipynb #a8499933
@@ -213,7 +213,7 @@ class Warmth(Scorer):
     def map(self, frame): return warmth(frame.share(thumbnail)).astype(np.float32)
 
 # %% ../../nbs/20_metrics/66_style.ipynb #3f8e3295
-class Condition(NamedTuple):
+class Limit(NamedTuple):
     "One comparison of a stored output."
     output: str   # scorer.output
     sign: str     # "<" or ">"
@@ -223,43 +223,43 @@ class Condition(NamedTuple):
     def __str__(self): return f"{self.output} {self.sign} {self.limit:g}"
 
 
-_SUBJECT = Condition("subject.score", ">", CLEAR, "a clear subject: one in ten pictures without any gets as far")
-_ONE_HUE = Condition("monochrome.score", ">", ONE_HUE, "less than 1.5 CIELAB units of other colour in gray pictures, hardly seen; 3 % of pictures")
-_COLOR = Condition("monochrome.score", "<", ONE_HUE, "not monochrome")
+_SUBJECT = Limit("subject.score", ">", CLEAR, "a clear subject: one in ten pictures without any gets as far")
+_ONE_HUE = Limit("monochrome.score", ">", ONE_HUE, "less than 1.5 CIELAB units of other colour in gray pictures, hardly seen; 3 % of pictures")
+_COLOR = Limit("monochrome.score", "<", ONE_HUE, "not monochrome")
 
 TAGS = { # tag -> conditions, all of which hold
     "monochrome": [_ONE_HUE],
-    "black and white": [_ONE_HUE, Condition("monochrome.tint", "<", 3, "a tint of 3 CIELAB units is just seen side by side")],
-    "sepia": [_ONE_HUE, Condition("monochrome.tint", ">", 6, "twice what is just seen"), Condition("monochrome.hue", ">", 40, "redder is no brown"),
-              Condition("monochrome.hue", "<", 100, "greener is no brown")],
-    "toned": [_ONE_HUE, Condition("monochrome.tint", ">", 6, "twice what is just seen")],
-    "high key": [Condition("tone.light", ">", HIGH_KEY, "most of the picture in the upper third of the tones; 1 % of pictures"),
-                 Condition("tone.dark", "<", 0.1, "hardly any dark tone")],
-    "low key": [Condition("tone.dark", ">", LOW_KEY, "most of the picture in the lower third of the tones; 16 % of pictures"),
-                Condition("tone.light", "<", 0.1, "hardly any light tone")],
-    "silhouette": [Condition("tone.silhouette", ">", 0.5, "half way between missing and present for its weakest sign; 2 % of pictures")],
-    "high contrast": [Condition("tone.range", ">", 226, "one picture in ten has a wider range of tones")],
-    "low contrast": [Condition("tone.range", "<", 98, "one picture in ten has a narrower one")],
-    "vivid": [Condition("colorfulness.score", ">", 82, "highly colourful to the observers of Hasler and Suesstrunk (2003)")],
-    "muted": [Condition("colorfulness.score", "<", 15, "slightly colourful to the observers of Hasler and Suesstrunk (2003)"), _COLOR],
-    "warm": [Condition("warmth.warm", ">", 0.5, "most of the picture has warm colours; 7 % of pictures"),
-             Condition("warmth.cool", "<", 0.1, "hardly any cool ones")],
-    "cool": [Condition("warmth.cool", ">", 0.5, "most of the picture has cool colours; 4 % of pictures"),
-             Condition("warmth.warm", "<", 0.1, "hardly any warm ones")],
-    "minimal": [Condition("simplicity.score", ">", 0.75, "three quarters of the frame without detail; 5 % of pictures")],
-    "textured": [Condition("texture.score", ">", TEXTURED, "above every sample photograph that is not a close-up of a texture"),
-                 Condition("simplicity.score", "<", 0.05, "no quiet place in the frame")],
-    "symmetric": [Condition("symmetry.score", ">", SYMMETRIC, "the even part of the rows outweighs the odd one four to one; 5 % of pictures")],
-    "symmetric top to bottom": [Condition("symmetry.reflection", ">", SYMMETRIC, "as from left to right; 2 % of pictures")],
-    "centred": [_SUBJECT, Condition("thirds.center", ">", 0.95, "within 0.054 of the middle, a third of the way to the nearest third line")],
-    "rule of thirds": [_SUBJECT, Condition("thirds.score", ">", 0.95, "within 0.054 of a power point")],
-    "diagonal": [Condition("diagonal.score", ">", 0.3, "three tenths of all line along the diagonals, where chance gives four in fifteen; 3 % of pictures")],
-    "leading lines": [Condition("lines.score", ">", LEADING, "above what random strokes reach; 1 % of pictures")],
-    "soft background": [_SUBJECT, Condition("subject.focus", ">", SOFT_GROUND, "4 % of pictures"),
-                        Condition("tone.dark", "<", LOW_KEY, "in the dark nothing is told from soft")],
-    "large subject": [_SUBJECT, Condition("subject.share", ">", 0.4, "the subject covers more of the frame than in nine pictures of ten")],
-    "page": [Condition("document.score", ">", 0.5, "half way between missing and present for its weakest sign; no photograph")],
-    "screenshot": [Condition("document.screenshot", ">", 0.5, "half way between missing and present for its weakest sign; one photograph")],
+    "black and white": [_ONE_HUE, Limit("monochrome.tint", "<", 3, "a tint of 3 CIELAB units is just seen side by side")],
+    "sepia": [_ONE_HUE, Limit("monochrome.tint", ">", 6, "twice what is just seen"), Limit("monochrome.hue", ">", 40, "redder is no brown"),
+              Limit("monochrome.hue", "<", 100, "greener is no brown")],
+    "toned": [_ONE_HUE, Limit("monochrome.tint", ">", 6, "twice what is just seen")],
+    "high key": [Limit("tone.light", ">", HIGH_KEY, "most of the picture in the upper third of the tones; 1 % of pictures"),
+                 Limit("tone.dark", "<", 0.1, "hardly any dark tone")],
+    "low key": [Limit("tone.dark", ">", LOW_KEY, "most of the picture in the lower third of the tones; 16 % of pictures"),
+                Limit("tone.light", "<", 0.1, "hardly any light tone")],
+    "silhouette": [Limit("tone.silhouette", ">", 0.5, "half way between missing and present for its weakest sign; 2 % of pictures")],
+    "high contrast": [Limit("tone.range", ">", 226, "one picture in ten has a wider range of tones")],
+    "low contrast": [Limit("tone.range", "<", 98, "one picture in ten has a narrower one")],
+    "vivid": [Limit("colorfulness.score", ">", 82, "highly colourful to the observers of Hasler and Suesstrunk (2003)")],
+    "muted": [Limit("colorfulness.score", "<", 15, "slightly colourful to the observers of Hasler and Suesstrunk (2003)"), _COLOR],
+    "warm": [Limit("warmth.warm", ">", 0.5, "most of the picture has warm colours; 7 % of pictures"),
+             Limit("warmth.cool", "<", 0.1, "hardly any cool ones")],
+    "cool": [Limit("warmth.cool", ">", 0.5, "most of the picture has cool colours; 4 % of pictures"),
+             Limit("warmth.warm", "<", 0.1, "hardly any warm ones")],
+    "minimal": [Limit("simplicity.score", ">", 0.75, "three quarters of the frame without detail; 5 % of pictures")],
+    "textured": [Limit("texture.score", ">", TEXTURED, "above every sample photograph that is not a close-up of a texture"),
+                 Limit("simplicity.score", "<", 0.05, "no quiet place in the frame")],
+    "symmetric": [Limit("symmetry.score", ">", SYMMETRIC, "the even part of the rows outweighs the odd one four to one; 5 % of pictures")],
+    "symmetric top to bottom": [Limit("symmetry.reflection", ">", SYMMETRIC, "as from left to right; 2 % of pictures")],
+    "centred": [_SUBJECT, Limit("thirds.center", ">", 0.95, "within 0.054 of the middle, a third of the way to the nearest third line")],
+    "rule of thirds": [_SUBJECT, Limit("thirds.score", ">", 0.95, "within 0.054 of a power point")],
+    "diagonal": [Limit("diagonal.score", ">", 0.3, "three tenths of all line along the diagonals, where chance gives four in fifteen; 3 % of pictures")],
+    "leading lines": [Limit("lines.score", ">", LEADING, "above what random strokes reach; 1 % of pictures")],
+    "soft background": [_SUBJECT, Limit("subject.focus", ">", SOFT_GROUND, "4 % of pictures"),
+                        Limit("tone.dark", "<", LOW_KEY, "in the dark nothing is told from soft")],
+    "large subject": [_SUBJECT, Limit("subject.share", ">", 0.4, "the subject covers more of the frame than in nine pictures of ten")],
+    "page": [Limit("document.score", ">", 0.5, "half way between missing and present for its weakest sign; no photograph")],
+    "screenshot": [Limit("document.screenshot", ">", 0.5, "half way between missing and present for its weakest sign; one photograph")],
 }
 
 

@@ -237,7 +237,8 @@ def write_down(self: Run, window: list[Job], findings: dict[str, Finding]):
         catalog.put_facts(c, [dict(id=ids[d], **finding.facts) for d, finding in findings.items() if finding.facts])
         catalog.put_scores(c, [(ids[d], output, *value, run) for d, finding in findings.items() for name, array in finding.values.items()
                                for output, value in zip(self.plan.outputs[name], array.tolist(), strict=True)])
-        catalog.put_unmeasured(c, [(ids[d], self.plan.outputs[name][0], why, run) for d, finding in findings.items() for name, why in finding.unmeasured.items()])
+        catalog.put_unmeasured(c, [(ids[d], self.plan.outputs[name][0], why, run) for d, finding in findings.items()
+                                   for name, why in finding.unmeasured.items()])
         places = catalog.known_files(c, root, paths)
         problems = [(places[path].id, *problem) for path, job in zip(paths, window, strict=True) for problem in _problems(job, findings)]
         edited = [job.file.id for job in window if _edited(job, ids)]
