@@ -63,17 +63,21 @@ ANSWERS = {"defocus": "defocus.score", "motion": "motion.score", "noise": "noise
            "overexposure": "exposure.highlights", "jpeg": "jpeg.score"} # series -> the output that should notice
 
 
-def series_table(scores): # a DataFrame: series, output, original, 1 to 4
+def series_table(scores): # a DataFrame: series, output, original, 1 to 4, how many of the spoiled pictures the diagnosis names rightly
     "Mean scores of each series by strength, from `Library.scores` of a demo."
     import pandas as pd
+
+    from zenkai_research.metrics.defects import THRESHOLDS, worst
     values = scores.assign(name=scores.path.map(lambda path: Path(path).stem), output=scores.scorer + "." + scores.output)
     values = values.drop_duplicates(["name", "output"]).set_index(["name", "output"]).value
     mean = lambda output, names: sum(values[name, output] for name in names)/len(names)
+    diagnosis = lambda name: worst([values[name, f"defects.{defect}"] for defect in THRESHOLDS]).name
     rows = []
     for kind, output in ANSWERS.items():
-        spoiled = (mean(output, [f"{name} {kind} {i}" for name in _SPOILED]) for i in range(1, 5))
-        rows.append((kind, output.removesuffix(".score"), mean(output, _SPOILED), *spoiled))
-    return pd.DataFrame(rows, columns=["spoiled by", "measured by", "original", "1", "2", "3", "4"])
+        spoiled = [[f"{name} {kind} {i}" for name in _SPOILED] for i in range(1, 5)]
+        named = [diagnosis(name) == kind for names in spoiled for name in names]
+        rows.append((kind, output.removesuffix(".score"), mean(output, _SPOILED), *(mean(output, names) for names in spoiled), f"{sum(named)}/{len(named)}"))
+    return pd.DataFrame(rows, columns=["spoiled by", "measured by", "original", "1", "2", "3", "4", "named"])
 
 # %% ../../nbs/88_cli/40_demo.ipynb #dcea1ba2
 def demo(output: Annotated[str | None, typer.Option("--output", "-o", metavar="DIR", show_default=False,
@@ -100,8 +104,9 @@ def _show(lib):
     scores, out = lib.scores(), console()
     series = series_table(scores)
     table = text_table(*series, right=[*series][2:])
-    for row in series.itertuples(index=False): table.add_row(*row[:2], *(number_text(value, 3) for value in row[2:]))
-    print("\nDoes each scorer notice what was done? Means of three photographs, from the original to the worst of four strengths:\n")
+    for row in series.itertuples(index=False): table.add_row(*row[:2], *(number_text(value, 3) for value in row[2:-1]), row[-1])
+    print("\nDoes each scorer notice what was done? Means of three photographs, from the original to the worst of four strengths,"
+          "\nand how often the diagnosis names what was done:\n")
     out.print(table)
     print(f"\nThe worst of all {counted(scores.path.nunique(), 'picture')}, which should be those that were spoiled:")
     for output in ("defocus", "motion", "noise", "jpeg"): print(f"\nby {output}\n{ranking(_short(lib.top(output, 3, worst=True)))}")
