@@ -8,6 +8,7 @@ __all__ = ['NATURAL', 'statistics', 'features', 'Regressor', 'regressor', 'Brisq
 # %% ../../nbs/20_metrics/46_brisque.ipynb #df61f7be
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -18,15 +19,15 @@ from ..core.scorer import Output, Scorer
 from .nss import ROOM, SHIPPED, aggd, arrays, ggd, gray, halved, mean, mscn, read_parameters, ring_sums, whole_sums, with_margin
 
 # %% ../../nbs/20_metrics/46_brisque.ipynb #69b90904
-_STRIP = 100_000  # pixels: a handful of planes of these stay in the processor's cache
+_STRIP = 200_000  # pixels: a handful of planes of these stay in the processor's cache
 
 
 def statistics(plane: np.ndarray, # gray levels, shape (H, W)
                ) -> np.ndarray:   # float64, shape (5, 5): as `nss.ring_sums`, over all of the plane
     "The sums over normalised luma and its neighbours' products."
     height, width = plane.shape
-    rows = min(-(-height//max(1, round(height*width/_STRIP))), 255)
-    above, total = mscn(with_margin(plane, height - 1, height, 3, cv2.BORDER_CONSTANT)), 0
+    rows = -(-height//max(1, round(height*width/_STRIP)))
+    above, total = mscn(with_margin(plane, height - 1, height, 3, cv2.BORDER_CONSTANT), room=ROOM).copy(), 0
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         ring = ROOM("ring", (bottom - top + 1, 1, width + 2))
@@ -44,12 +45,10 @@ def features(frame) -> np.ndarray: # float64, shape (36,)
     picture = frame.share(gray)
     if not picture.any(): raise NotMeasurable("it is black, and BRISQUE looks at local contrast")
     for plane in picture, halved(picture):
-        own, *pairs = statistics(plane)
-        found += ggd(own, plane.size)
-        for pair in pairs:
-            shape, left, right = aggd(pair, plane.size)
-            found += [shape, mean(shape, left, right), left**2, right**2]
-    return np.nan_to_num(np.array(found, np.float64))
+        total = statistics(plane)
+        shape, left, right = aggd(total[1:].T, plane.size)
+        found += [ggd(total[0], plane.size), np.stack([shape, mean(shape, left, right), left**2, right**2], axis=1).ravel()]
+    return np.nan_to_num(np.concatenate(found))
 
 # %% ../../nbs/20_metrics/46_brisque.ipynb #c124fb34
 @dataclass(frozen=True)
@@ -62,9 +61,13 @@ class Regressor:
     low: np.ndarray           # shape (36,): what becomes -1
     high: np.ndarray          # shape (36,): what becomes 1
 
+    @cached_property
+    def _squares(self): return (self.vectors**2).sum(axis=1)
+
     def __call__(self, features: np.ndarray) -> np.ndarray: # (..., 36) -> (...)
         scaled = 2*(features - self.low)/(self.high - self.low) - 1
-        return np.exp(-self.gamma*((self.vectors - scaled[..., None, :])**2).sum(axis=-1)) @ self.coefficients - self.rho
+        distances = self._squares - 2*scaled @ self.vectors.T + (scaled**2).sum(axis=-1, keepdims=True)
+        return np.exp(-self.gamma*distances) @ self.coefficients - self.rho
 
 # %% ../../nbs/20_metrics/46_brisque.ipynb #8309a494
 def _libsvm(text):

@@ -8,6 +8,7 @@ __all__ = ['ROOM', 'LEFT', 'RIGHT', 'LEFT_SQUARES', 'RIGHT_SQUARES', 'ABSOLUTE',
            'arrays']
 
 # %% ../../nbs/20_metrics/44_nss.ipynb #bf149b77
+import math
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
@@ -37,12 +38,12 @@ def halved(plane: np.ndarray, # shape (H, W), uint8 or float32
     "The picture at half its size, as `imresize(plane, 0.5)` of MATLAB has it."
     height, width = plane.shape
     small = np.empty(((height + 1)//2, (width + 1)//2), np.float32)
-    for top in range(0, len(small), 32):  # in strips that stay in the processor's cache
-        rows = min(32, len(small) - top)
+    for top in range(0, len(small), 64):  # in strips that stay in the processor's cache
+        rows = min(64, len(small) - top)
         start, end = 2*top - 3, 2*(top + rows) + 3
         part = cv2.copyMakeBorder(plane[max(start, 0):min(end, height)], max(-start, 0), max(end - height, 0), 3, 4, cv2.BORDER_REFLECT)
-        part = part.astype(np.float32)
-        few = sum(_CUBIC[k]*cv2.add(part[k:k + 2*rows:2], part[7 - k:7 - k + 2*rows:2]) for k in range(4))
+        few = cv2.add(part[0:2*rows:2], part[7:7 + 2*rows:2], dtype=cv2.CV_32F)*_CUBIC[0]
+        for k in 1, 2, 3: few = cv2.scaleAdd(cv2.add(part[k:k + 2*rows:2], part[7 - k:7 - k + 2*rows:2], dtype=cv2.CV_32F), float(_CUBIC[k]), few)
         small[top:top + rows] = cv2.sepFilter2D(few, -1, _CUBIC, np.ones(1, np.float32), anchor=(3, 0))[:, 3:3 + 2*small.shape[1]:2]
     return small
 
@@ -52,7 +53,7 @@ class Room(local):
     def __init__(self): self._planes = {}
 
     def __call__(self, key: str, shape: tuple, dtype=np.float32) -> np.ndarray: # contiguous; what it held before is undefined
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         if size > _MOST_KEPT: return np.empty(shape, dtype)
         if len(self._planes.get(key, ())) < size: self._planes[key] = np.empty(size, dtype)
         return self._planes[key][:size].reshape(shape)
@@ -87,11 +88,11 @@ def mscn(padded: np.ndarray,  # shape (h + window - 1, w + window - 1), 0 to 255
     cv2.sepFilter2D(levels, -1, kernel, kernel, dst=mean)
     cv2.sepFilter2D(cv2.multiply(levels, levels, dst=other), -1, kernel, kernel, dst=square)
     deviation = cv2.sqrt(cv2.absdiff(square, cv2.multiply(mean, mean, dst=other), dst=square), dst=square)
-    np.subtract(cv2.subtract(levels, mean, dst=levels), np.float32(_BIAS), out=levels)
-    cv2.divide(levels, np.add(deviation, np.float32(1), out=deviation), dst=levels)
-    black = padded == 0
-    if black.any(): levels[black & (levels > -2*_BIAS)] = 0
-    return levels[edge:-edge, edge:-edge]
+    cv2.addWeighted(levels, 1, mean, -1, -_BIAS, dst=levels)
+    normal = cv2.divide(levels, np.add(deviation, np.float32(1), out=deviation), dst=levels)[edge:-edge, edge:-edge]
+    black = padded[edge:-edge, edge:-edge] == 0
+    if black.any(): normal[black & (normal > -2*_BIAS)] = 0
+    return normal
 
 # %% ../../nbs/20_metrics/44_nss.ipynb #a4af0957
 LEFT, RIGHT, LEFT_SQUARES, RIGHT_SQUARES, ABSOLUTE = range(5)
@@ -121,19 +122,19 @@ def whole_sums(values: np.ndarray, room: Room = ROOM) -> np.ndarray: # float64, 
     return np.array([left, right, cv2.norm(flat, cv2.NORM_L2SQR) - right_squares, right_squares, cv2.norm(flat, cv2.NORM_L1)])[:, None]
 
 # %% ../../nbs/20_metrics/44_nss.ipynb #302e8b55
-_NEIGHBOURS = ((1, 0), (0, 1), (0, 0), (0, 2))  # where in a ring the neighbour of its first pixel is: left, above, above left, above right
-
-
-def ring_sums(ring: np.ndarray,  # float32, shape (h + 1, blocks, w + 2): a row above and a column on each side more than the blocks
+def ring_sums(ring: np.ndarray,  # float32, shape (h + 1, blocks, w + 2), contiguous: a row above and a column on each side more than the blocks
               summed=sums,       # or `whole_sums`
               room: Room = ROOM, # where to work
               ) -> np.ndarray:   # float64, shape (5, 5, blocks)
     "`sums` of the values themselves, and of the products with their neighbours to the left, above, above left and above right."
-    height, blocks, width = len(ring) - 1, ring.shape[1], ring.shape[2] - 2
-    own, pair = room("own", (height, blocks, width)), room("pair", (height, blocks, width))
-    own[...] = ring[1:, :, 1:-1]
-    found = [summed(own, room)]
-    for y, x in _NEIGHBOURS: found.append(summed(np.multiply(own, ring[y:y + height, :, x:x + width], out=pair), room))
+    row, shape = ring[0].size, (len(ring) - 1, *ring.shape[1:])
+    own, pair, flat = room("own", shape), room("pair", shape), ring.ravel()
+    own[...] = ring[1:]
+    own[:, :, 0] = own[:, :, -1] = 0  # so that rows need not be cut from their margins: zeros do not count
+    found, pair[0, 0, 0] = [summed(own, room)], 0
+    for back in (1, row, row + 1, row - 1):  # from a value to its neighbour, in memory; the very first value is margin
+        np.multiply(own.ravel()[1:], flat[row - back + 1:row - back + own.size], out=pair.ravel()[1:])
+        found.append(summed(pair, room))
     return np.array(found)
 
 # %% ../../nbs/20_metrics/44_nss.ipynb #e4973565
