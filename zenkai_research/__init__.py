@@ -12,12 +12,14 @@ _LAZY = {
     "scorer": "zenkai_research.core.registry",
     "read_image": "zenkai_research.images.decode",
     "measure": "zenkai_research.scoring.examine",
+    "map_of": "zenkai_research.scoring.examine",
     "parse": "zenkai_research.filters.parsing",
     "select": "zenkai_research.filters.selection",
     "diagnose": "zenkai_research.filters.technical",
     "learn": "zenkai_research.filters.learning",
     "scan": "zenkai_research.filters.scan",
     "evaluate": "zenkai_research.analysis.evaluation",
+    "read_labels": "zenkai_research.analysis.evaluation",
 }
 __all__ = [*_LAZY]
 

@@ -40,7 +40,7 @@ class UnknownName(ZenkaiError):
                  known: list[str], # what exists
                  ):
         self.kind, self.name, self.known = kind, name, list(known)
-        near = get_close_matches(name, self.known, n=3)
+        near = get_close_matches(name, dict.fromkeys(self.known), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(self.known)) or 'none'}"
         super().__init__(f"no {kind} is called {name!r}; {hint}")
 

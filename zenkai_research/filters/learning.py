@@ -7,7 +7,7 @@ __all__ = ['FOLDS', 'Threshold', 'learn_threshold', 'learn']
 
 # %% ../../nbs/56_filters/08_learning.ipynb #8a50f2ab
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -128,6 +128,7 @@ def _held_out(values, labels, groups, sign, precision, seed):
 def learn(library,                            # a zenkai_research.scoring.library.Library
           labels: str | tuple | Mapping,      # a tag; two tags, of what to pick and of what not; or true and false by path or digest
           output: str,                        # "scorer", meaning its main output, or "scorer.output"
+          groups: Mapping | Callable | None = None, # scenes, kept together: by path or digest, or from the path; None: each picture alone
           **options,                          # of `learn_threshold`: precision, sign...
           ) -> Threshold:
     "The limit on an output that best picks out pictures with a tag (against all others, or those of a second tag). Raises `BadOption`, `UnknownName`."
@@ -139,5 +140,18 @@ def learn(library,                            # a zenkai_research.scoring.librar
         if isinstance(labels, Mapping): known = {library._picture_id(which, c): bool(label) for which, label in labels.items()}
         elif isinstance(labels, str): known = {id: id in picked for picked in [tagged(labels)] for id in values}
         else: known = {id: label for word, label in ((labels[1], False), (labels[0], True)) for id in tagged(word)}
+        scene = _scenes(library, groups, c)
+    if isinstance(labels, str) and not any(known.values()):
+        raise BadOption("labels", f"no picture has the tag {labels!r}; there are: {', '.join(library.tags()) or 'none'}")
     ids = [id for id in known if id in values]
+    if scene: options["groups"] = [scene.get(id, f"picture {id}") for id in ids]
     return learn_threshold([values[id] for id in ids], [known[id] for id in ids], output=output, **options)
+
+
+def _scenes(library, groups, c):
+    "The group of each picture, by id."
+    if groups is None: return {}
+    if isinstance(groups, Mapping): return {library._picture_id(which, c): str(group) for which, group in groups.items()}
+    images = library.images()
+    by_digest = dict(zip(images.digest, map(groups, images.path), strict=True))
+    return {id: str(by_digest[digest]) for id, digest in c.execute(sa.select(t.pictures.c.id, t.pictures.c.digest)) if digest in by_digest}

@@ -162,10 +162,13 @@ class Parser(_Parser):
         try: return Compare(one.value, sign.text if one is left else _TURNED[sign.text], limit.value, fact)
         except BadOption as e: raise _wrong(self.text, limit.at, e.problem) from None
 
-    def is_output(self, name):
-        scorer, dot, output = name.partition(".")
-        if name in self.outputs: return True
-        return any(output in ("", one.partition(".")[2]) for one in _siblings(scorer) if one.partition(".")[0] == scorer)
+    def is_output(self, name): return _is_output(name, self.outputs)
+
+
+def _is_output(name, outputs):
+    scorer, dot, output = name.partition(".")
+    if name in outputs: return True
+    return any(output in ("", one.partition(".")[2]) for one in _siblings(scorer) if one.partition(".")[0] == scorer)
 
 
 def _siblings(name):
@@ -189,6 +192,9 @@ def parse(text: str | Expression,
           library=None,          # a Library, whose scores may be of scorers that are not installed here
           ) -> Expression:
     "The expression that a text says: `sharp & ~overexposed & niqe < 4`. Raises `BadOption` with the place, and `UnknownName` with near spellings."
-    if isinstance(text, Expression): return text
     outputs = {name for o in library.outputs() for name in (o.scorer, f"{o.scorer}.{o.output}")} if library is not None else ()
-    return parse_with(text, conditions(), outputs)
+    if not isinstance(text, Expression): return parse_with(text, conditions(), outputs)
+    for leaf in text.leaves():  # made in Python, it may name what there is not
+        if isinstance(leaf, Compare) and not leaf.fact and not _is_output(leaf.name, outputs):
+            raise UnknownName("score", leaf.name, [*outputs, *_siblings(leaf.name)])
+    return text

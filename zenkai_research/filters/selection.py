@@ -149,6 +149,7 @@ def select(library,                        # a zenkai_research.scoring.library.L
     """
     if show is not None and show not in DECISIONS: raise BadOption("show", f"{show!r} is none of {', '.join(DECISIONS)}")
     if n is not None and n < 1: raise BadOption("n", f"{n} is not a number above zero")
+    if not hasattr(library, "database"): raise BadOption("library", f"{library!r} is no open library; open it with open_library")
     expression, outputs = parse(expression, library), output_ids(library)
     table = _decided(library, expression, outputs, paths)
     counts = {decision: int((table.decision == decision).sum()) for decision in DECISIONS}

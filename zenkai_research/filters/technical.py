@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from ..core.errors import ScorerFailed, UnknownName
+import numpy as np
+
+from ..core.errors import BadOption, ScorerFailed, UnknownName
 from ..core.registry import scorer_class
 from .expressions import Condition, Named, reasons
 from .expressions import conditions as all_conditions
@@ -51,7 +53,7 @@ DETAILS = { # output -> another output that makes it plain, how to say that, and
     "defects.defocus": ("defocus.radius", "a point is a disc of {value} radius", "px"),
     "defects.motion": ("motion.length", "a point is a line of {value}", "px"),
     "defects.noise": ("noise.score", "{value} gray levels", ""),
-    "defects.underexposure": ("exposure.brightest", "its brightest parts lie {value} from white", "stops"),
+    "defects.underexposure": ("exposure.brightest", "its brightest parts are at {value}, where white is 0", "EV"),
     "defects.overexposure": ("exposure.highlights", "{value} of the pixels are clipped", "%"),
     "defects.jpeg": ("jpeg.score", "{value} of the steps along JPEG's grid are its own", "%"),
 }
@@ -106,13 +108,15 @@ def phrases(values: Mapping,       # "scorer.output" -> value, as `measure` retu
 def _bare(cls): return cls.__new__(cls)  # describes from the numbers alone, so it needs no parameters
 
 
-def diagnose(picture: str | os.PathLike | bytes | Mapping, # a path, URL, the content of a file, or values that are there: `selection.stored(library, path)`
+def diagnose(picture: str | os.PathLike | bytes | np.ndarray | Mapping, # as for `measure`, or values that are there: `selection.stored(library, path)`
              ) -> list[Diagnosis]:
-    "The technical defects of a picture, the surest first. Raises `UnreadableImage`."
+    "The technical defects of a picture, the surest first. Raises `UnreadableImage`, and `BadOption` for values that decide nothing."
     named = {name: Named(name) for name in thresholds() if name in all_conditions() and name != "acceptable"}
     if not isinstance(picture, Mapping):
         from zenkai_research.scoring.examine import measure
         picture = measure(picture, sorted({scorer for one in named.values() for scorer in one.scorers()}))
+    elif all(one.test(picture) is None for one in named.values()):
+        raise BadOption("picture", "these values are not of technical scorers; give a file, or `filters.selection.stored(library, path)`")
     said, found = phrases(picture), []
     for name, one in named.items():
         if not one.test(picture): continue

@@ -78,5 +78,6 @@ class Banding(Scorer):
     def describe(self, values): return "" if values[0] < _SPEAK else f"banding: false contours over {100*values[0]:.0f} % of the picture"
 
     def map(self, frame):
+        "How visible false contours are in each square of 32 pixels, 0 to 1."
         luma = frame.luma
         return np.concatenate([squares(luma[top:top + TILE]) for top in range(0, len(luma), TILE)])

@@ -141,7 +141,7 @@ class Brisque(Scorer):
     """
     name = "brisque"
     outputs = (Output("score", "Opinion predicted from natural scene statistics by a support vector regression (Mittal, Moorthy and Bovik 2012); "
-                      "about 0: excellent to 100: bad.", better="lower"),)
+                      "about 0: excellent to 100: bad; having learned from phone photographs, it takes strong JPEG compression for good.", better="lower"),)
     fitted_on = "LIVE In-the-Wild"
 
     def __init__(self, parameters: str | Path = SHIPPED/"brisque.npz"):

@@ -83,7 +83,8 @@ class Exposure(Scorer):
         return f"black: {shadows:.0%} of the pixels" if shadows > 0.3 else ""
 
     def map(self, frame):
-        "What is lost: the share of pixels near white, less that of pixels near black, in blocks of 16 by 16 pixels; -1 to 1."
+        "What is lost: the share of pixels near white, less that of pixels near black, in blocks of about 16 by 16 pixels; -1 to 1."
         size = -(-frame.luma.shape[1] // 16), -(-frame.luma.shape[0] // 16)
-        white, black = (cv2.resize(cv2.inRange(frame.luma, *ends), size, interpolation=cv2.INTER_AREA) for ends in ((254.5 - ENDS, 256), (-1, ENDS + 0.5)))
-        return (white.astype(np.float32) - black) / 255
+        at_end = lambda low, high: cv2.resize(np.float32(cv2.inRange(frame.luma, low, high)), size, interpolation=cv2.INTER_AREA)
+        white, black = at_end(254.5 - ENDS, 256), at_end(-1, ENDS + 0.5)
+        return np.clip((white - black) / 255, -1, 1)

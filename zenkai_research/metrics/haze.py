@@ -90,4 +90,6 @@ class Haze(Scorer):
     def describe(self, values):
         return "" if values[0] < _SPEAK else f"{'thick haze' if values[0] > 0.5 else 'hazy'}: {100*values[0]:.0f} % of the light is veil"
 
-    def map(self, frame): return transmission(frame)  # 0: all haze, 1: none
+    def map(self, frame):
+        "Transmission, 0 to 1: the share of each place's own light that gets through; 0 is all haze, 1 none."
+        return transmission(frame)

@@ -76,7 +76,7 @@ class Piqe(Scorer):
                "80: bad by the authors' scale.", 0, 100, "lower"),
         Output("active", "Share of the blocks that vary enough to draw the eye.", 0, 1),
         Output("distorted", "Share of the active blocks with a noticeable distortion: flat stretches along a block's edge.", 0, 1, "lower"),
-        Output("noisy", "Share of the active blocks that are noisy.", 0, 1, "lower"),
+        Output("noisy", "Share of the active blocks that are noisy; fine texture counts, so many good photographs have more.", 0, 1),
     )
     fitted_on = ""
 

@@ -161,4 +161,6 @@ class Subject(Scorer):
         row, column = (int(np.clip(3 * (low + high) / 2, 0, 2)) for low, high in ((top, bottom), (left, right)))
         return f"subject {_WHERE[row][column]}, {share:.0%} of the frame" + (", sharp before a soft background" if sharp >= SOFT_GROUND else "")
 
-    def map(self, frame): return frame.share(saliency)
+    def map(self, frame):
+        "Saliency, 0 to 1: how much each place stands out."
+        return frame.share(saliency)

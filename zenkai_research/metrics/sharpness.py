@@ -23,5 +23,6 @@ class Sharpness(Scorer):
 
     def describe(self, values): return "no detail" if values[0] < 1 else ""
 
-    def map(self, frame): # in blocks of 16 by 16 pixels
+    def map(self, frame):
+        "Root mean square gradient of each block of 16 by 16 pixels, less noise, in gray levels/px."
         return np.sqrt(np.maximum(frame.share(energy) - frame.share(noise_energy), 0))

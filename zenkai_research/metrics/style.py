@@ -210,7 +210,9 @@ class Warmth(Scorer):
         score, warm, cool = values
         return "warm colours" if warm >= 0.5 and cool < 0.1 else "cool colours" if cool >= 0.5 and warm < 0.1 else ""
 
-    def map(self, frame): return warmth(frame.share(thumbnail)).astype(np.float32)
+    def map(self, frame):
+        "Warmth of each pixel of a thumbnail, on the scale of the score."
+        return warmth(frame.share(thumbnail)).astype(np.float32)
 
 # %% ../../nbs/20_metrics/66_style.ipynb #3f8e3295
 class Limit(NamedTuple):

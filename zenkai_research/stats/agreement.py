@@ -327,5 +327,6 @@ def estimate(statistic: Callable,      # srcc, plcc, ...
              confidence: float = 0.95,
              **options,                # of the statistic
              ) -> Estimate:
-    "A statistic with its bootstrap interval."
-    return Estimate(statistic(x, y, **options), *interval(statistic(x, y, counts, **options), confidence))
+    "A statistic with its bootstrap interval, widened to hold the statistic where few groups leave it outside."
+    value, (low, high) = statistic(x, y, **options), interval(statistic(x, y, counts, **options), confidence)
+    return Estimate(value, float(np.minimum(low, value)), float(np.maximum(high, value)))
