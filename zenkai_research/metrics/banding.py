@@ -43,7 +43,7 @@ def contours(lines: np.ndarray, # float32 (n, length): rows of luma
 
 # %% ../../nbs/20_metrics/32_banding.ipynb #7235bfba
 TILE, SQUARE = 128, 32
-_MOST = 2**18  # pixels in all tiles
+_MOST = 2**17  # pixels in all tiles
 
 
 def squares(luma: np.ndarray, # float32 (h, w)

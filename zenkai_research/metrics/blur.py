@@ -48,7 +48,7 @@ def _band_edges(band, noise):
 def edges(frame) -> np.ndarray: # float32, shape (STEPS, 2, 3, blocks): fine and coarse; gx², gy², gx·gy
     "The structure tensor at the ridges of each block of 64 by 64 pixels, at each step's fine and coarse scale, less what noise adds."
     noise = frame.share(noise_energy)
-    return np.concatenate([_band_edges(band, noise) for band in bands(frame.luma, _MARGIN)], axis=-1)
+    return np.concatenate([_band_edges(band, noise) for band in bands(frame.luma, _MARGIN, 3)], axis=-1)
 
 # %% ../../nbs/20_metrics/14_blur.ipynb #01609897
 _OPERATOR = 0.95  # the width of the gradient operator itself, in pixels

@@ -37,7 +37,7 @@ def grid(profile: np.ndarray, # from `steps`
     return int(phases.argmax()), float(1 - second / first) if first > 0 else 0.0
 
 # %% ../../nbs/20_metrics/30_jpeg.ipynb #1dccd0d8
-MOST = 2**19  # pixels looked at in each direction
+MOST = 2**18  # pixels looked at in each direction
 
 
 class Jpeg(Scorer):
@@ -45,7 +45,7 @@ class Jpeg(Scorer):
 
     Turning by right angles and mirroring hardly change it; a JPEG that was resized afterwards has no 8-pixel grid and is not noticed.
     """
-    name = "jpeg"
+    name, version = "jpeg", "2"
     outputs = (Output("score", "Share of the steps along the 8 x 8 grid of JPEG that their surroundings do not explain; 0: no blocks to be seen, "
                       "above 0.5: plain blocks (after Muijs and Kirenko 2005).", 0, 1, "lower"),)
     needs = (Pixels(),)
