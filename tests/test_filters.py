@@ -585,3 +585,16 @@ def test_info_says_scores_in_words(tmp_path, capsys):
         c.execute(sa.update(t.scorers).values(fingerprint="0" * 64))
     assert main(["info", str(picture), "--library", library]) == 0
     assert "diagnosis" not in capsys.readouterr().out
+
+
+def test_what_is_no_time_tag_or_comparison_is_said():
+    "Slips that once ended in a traceback, or kept nothing without a word."
+    for text, words in ((r'tag("\q")', "quotes"), (r'score("\q") < 3', "quotes"), (r'tag("\ud800")', "no tag"), ('tag(" ")', "no tag"),
+                        ('taken > "yesterday"', "a time looks like"), ('taken < "2024:05:10"', "a time looks like"), ("4", "such as noise < 4")):
+        with pytest.raises(BadOption, match=words):
+            parse(text)
+    assert parse('taken == "2024-05-10 12:30"') == parse("taken == 2024-05-10 12:30")
+    with pytest.raises(UnknownName, match="nope"):
+        parse(score("nope") < 3)
+    with pytest.raises(BadOption, match="technical scorers"):
+        diagnose({"nothing": 1.0})

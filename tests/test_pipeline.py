@@ -480,7 +480,7 @@ def test_a_picture_without_a_value_is_noted_once_and_not_tried_again(where, phot
     with open_library(where) as library:
         report = library.score(photos, ["choosy", "builder"])
         few = len(library.scores("choosy"))
-        assert (report.scored, report.failed, len(tried)) == (20, 0, 20) and 0 < few < 20 and len(library.errors()) == 0
+        assert (report.scored, report.unmeasured, report.failed, len(tried)) == (few, 20 - few, 0, 20) and 0 < few < 20 and len(library.errors()) == 0
         told = library.unmeasured()
         assert len(told) == 2 * (20 - few) and set(told.scorer) == {"choosy", "builder"} and "choosy takes 64" in told.reason[0]
         assert "which has no value" in told.reason[told.scorer == "builder"].iloc[0]

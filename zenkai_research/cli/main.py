@@ -56,7 +56,7 @@ def exit_code(error: BaseException) -> int | None:
     return 1 if isinstance(error, (ZenkaiError, OSError)) else None
 
 
-_SPELLING = {"scorers": "--scorer", "tag": "--add", "reject_tag": "--reject-tag",  # of what functions call otherwise
+_SPELLING = {"scorers": "--scorer", "tag": "--add", "keep_tag": "--keep-tag", "reject_tag": "--reject-tag",  # of what functions call otherwise
              **{name: f"--{name}" for name in ("draws", "format", "labels", "output", "resize", "show", "threads", "where")}}
 
 

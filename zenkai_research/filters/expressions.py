@@ -128,6 +128,7 @@ _SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.
           "has": lambda value, text: text in value}
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "==", "has": "has no"}
 _NAME = r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*"
+_TIME = r"\d{4}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?([+-]\d\d:\d\d)?)?)?)?)?)?"
 WORDS = ("and", "or", "not", "has", "tag", "score")  # that mean something in the text of an expression
 
 
@@ -149,6 +150,10 @@ class Compare(Expression):
         if self.sign not in {"number": ("<", "<=", ">", ">=", "==", "!="), "text": ("==", "!=", "has"), "time": tuple(_SIGNS)}[kind]:
             raise BadOption("expression", f"{self.name} is a {kind}, for which {self.sign} has no meaning")
         if number: object.__setattr__(self, "limit", float(self.limit))
+        if kind == "time" and self.sign != "has":
+            object.__setattr__(self, "limit", self.limit.replace(" ", "T", 1))
+            if not re.fullmatch(_TIME, self.limit):
+                raise BadOption("expression", f"a time looks like 2024-05-17T12:30, or the beginning of that; not {self.limit!r}")
 
     def test(self, values):
         value = value_of(values, self.name, self.fact)
@@ -173,6 +178,9 @@ def _literal(limit):
 class Tagged(Expression):
     "The picture has this tag; always known."
     word: str
+
+    def __post_init__(self):
+        if not isinstance(self.word, str) or not self.word.strip() or printable(self.word) != self.word: raise BadOption("tag", f"{self.word!r} is no tag")
 
     def test(self, values): return self.word in (values.get("tags") or ())
     def __str__(self): return f"tag({json.dumps(self.word, ensure_ascii=False)})"

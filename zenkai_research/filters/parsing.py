@@ -96,10 +96,14 @@ class _Parser:
         self.depth -= 1
         return found
 
+    def text_of(self, token):
+        try: return json.loads(token.text, strict=False) if token.text[0] == '"' else token.text[1:-1]
+        except ValueError: raise _wrong(self.text, token.at, "a text in quotes is expected, in which \\ stands only before \" and \\") from None
+
     def called(self):
         "The text in name(\"text\")."
         self.must("(", "(")
-        text = _text(self.must("text", "a text in quotes"))
+        text = self.text_of(self.must("text", "a text in quotes"))
         self.must(")", ")")
         return text
 
@@ -107,8 +111,12 @@ class _Parser:
         self.tests += 1
         if self.tests > MOST_TESTS: raise _wrong(self.text, self.now.at, f"these are more than {MOST_TESTS} conditions")
         if self.now.text == "tag" and self.tokens[self.i + 1].kind == "(":
+            at = self.now.at
             self.i += 1
-            return Tagged(self.called())
+            try: return Tagged(self.called())
+            except BadOption as e:
+                if e.option != "tag": raise
+                raise _wrong(self.text, at, e.problem) from None
         first, start = self.operand(), self.i - 1
         if self.now.kind != "sign": return self.alone(first, self.tokens[start])
         found, other = [], first
@@ -128,9 +136,6 @@ class _Operand(NamedTuple):
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
-def _text(token): return json.loads(token.text, strict=False) if token.text[0] == '"' else token.text[1:-1]
-
-
 class Parser(_Parser):
     def operand(self):
         token = self.take("number", "time", "text", "name")
@@ -138,14 +143,14 @@ class Parser(_Parser):
         if token.kind == "number": return _Operand("number", float(token.text), token.at)
         if token.kind == "time": return _Operand("text", token.text.replace(" ", "T"), token.at)
         if token.kind == "text":
-            try: return _Operand("text", _text(token), token.at)
-            except ValueError: raise _wrong(self.text, token.at, "a text in quotes is expected, in which \\ stands only before \" and \\") from None
+            return _Operand("text", self.text_of(token), token.at)
         if token.text == "score" and self.now.kind == "(": return _Operand("score", self.called(), token.at)
         return _Operand("name", token.text, token.at)
 
     def alone(self, operand, token):
         "A name that nothing is compared with."
         if operand.kind == "name" and operand.value in self.known: return Named(operand.value)
+        if operand.kind not in ("name", "score"): raise _wrong(self.text, self.now.at, "a comparison is expected, such as noise < 4")
         if operand.kind != "name" or operand.value in FACTS or self.is_output(operand.value):
             raise _wrong(self.text, self.now.at, f"a comparison is expected, such as {self.text[operand.at:self.now.at].strip()} < 4")
         raise UnknownName("condition", operand.value, list(self.known))

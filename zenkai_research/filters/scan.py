@@ -18,6 +18,7 @@ from ..scoring.library import Library
 from ..scoring.pipeline import Report
 from ..similarity.hamming import groups, pairs
 from ..storage import schema as t
+from .selection import within
 
 # %% ../../nbs/56_filters/30_scan.ipynb #04f0d89a
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def scan(library: Library,
     import pandas as pd
     if not 0 <= radius <= 32: raise BadOption("radius", f"{radius} is not between 0 and 32 bits; unrelated pictures differ in about 32")
     report = library.score(paths, "scan", threads, progress)
-    seen, values = _seen(library, report.run)
+    seen, values = _seen(library, report.run, paths)
     rows, exact, near = _twice(seen, values["information.layout"], radius)
     order = {issue: k for k, issue in enumerate(ISSUES)}
     rows = sorted([*_by_limits(seen, values), *_by_shape(seen), *rows], key=lambda row: order[row[1]])
@@ -132,16 +133,18 @@ def scan(library: Library,
     return Scan(report, len(seen), pd.DataFrame(issues), exact, near)
 
 
-def _seen(library, run):
-    "The files of a run that were decoded (path, digest, width, height, phash), and each output's value for them, NaN where there is none."
-    here = sa.and_(t.files.c.seen_run == run, t.files.c.missing.is_(False), t.pictures.c.phash.is_not(None))
+def _seen(library, run, paths):
+    "What a run, or one since, saw at these places and decoded (path, digest, width, height, phash), and each output's value for it, NaN where there is none."
+    with library.database.read() as c: places = within(c, paths, strict=False)
+    there = sa.and_(t.files.c.seen_run >= run, sa.or_(sa.false(), *places))
+    here = sa.and_(there, t.files.c.missing.is_(False), t.pictures.c.phash.is_not(None))
     columns = [t.pictures.c[name] for name in ("id", "digest", "width", "height", "phash")]
     files = (sa.select(t.files.c.root_id, t.files.c.path, *columns).join(t.pictures, t.pictures.c.id == t.files.c.picture_id)
              .where(here).order_by(t.files.c.root_id, t.files.c.path))
     seen = list(library._query(files).itertuples())
     outputs = {o.id: f"{o.scorer}.{o.output}" for o in library.outputs("scan")} if seen else {}
     scores = sa.select(t.scores.c.picture_id, t.scores.c.output_id, t.scores.c.value).where(t.scores.c.output_id.in_(list(outputs)), t.scores.c.picture_id.in_(
-        sa.select(t.files.c.picture_id).where(t.files.c.seen_run == run, t.files.c.picture_id.is_not(None))))
+        sa.select(t.files.c.picture_id).where(there, t.files.c.picture_id.is_not(None))))
     known = {(row.picture_id, outputs[row.output_id]): row.value for row in library._query(scores).itertuples()}
     names = {"information.layout", "information.score", *(one.output for one in LIMITS.values())}
     return seen, {name: np.array([known.get((one.id, name), np.nan) for one in seen], float) for name in names}

@@ -114,6 +114,7 @@ def outputs(self: Library,
 @patch
 def _one_output(self: Library, name):
     "The main output of a scorer, or the output that is named."
+    if name in groups(): raise BadOption("by", f"{name} is a group of scorers; name one of them: {', '.join(groups()[name])}")
     found = self.outputs(name)
     if not found: raise UnknownName("scorer or output in this library", name, [f"{o.scorer}.{o.output}" for o in self.outputs()])
     return found[0]
@@ -398,7 +399,7 @@ def info(self: Library) -> dict:
     "Where the library is, its schema, its roots (here, and elsewhere where that differs: on any machine, \"\", or one by name), and how much is in it."
     count = lambda table, *where: sa.select(sa.func.count()).select_from(table).where(*where).scalar_subquery()
     wanted = dict(pictures=count(t.pictures), files=count(t.files, _here, t.files.c.picture_id.is_not(None)), missing=count(t.files, ~_here),
-                  scores=count(t.scores), errors=count(t.errors.join(t.files), _here), runs=count(t.runs), tags=count(t.tags))
+                  scores=count(t.scores), unmeasured=count(t.unmeasured), errors=count(t.errors.join(t.files), _here), runs=count(t.runs), tags=count(t.tags))
     with self.database.read() as c:
         found = c.execute(sa.select(*(query.label(name) for name, query in wanted.items()))).one()._asdict()
         at, places = catalog.root_locations(c), catalog.mounted(c)
@@ -415,6 +416,16 @@ def backup(self: Library, path: str | os.PathLike) -> Path:
 
 
 @patch
+def _look_there(self: Library, c, location, place):
+    "Whether at least one of some pictures of a root is found in a folder. Raises `LibraryError`."
+    wanted = sa.and_(t.mounts.c.location == location, t.roots.c.archive.is_(False), _here)
+    some = sa.select(t.files.c.path).join(t.roots, t.roots.c.id == t.files.c.root_id).join(t.mounts, t.mounts.c.root_id == t.roots.c.id)
+    paths = c.execute(some.where(wanted).order_by(t.files.c.id).limit(200)).scalars().all()
+    if paths and not any(os.path.exists(os.path.join(place, path)) for path in paths):
+        raise LibraryError(f"{printable(place)} has none of the photographs of {printable(location)}, such as {printable(paths[0])}")
+
+
+@patch
 def mount(self: Library,
           location: str, # a root, as `info()` names it, here or elsewhere
           here: str,     # where it is found on this machine
@@ -423,4 +434,5 @@ def mount(self: Library,
     place = here if is_url(here) else os.path.abspath(os.path.expanduser(here))
     if not is_url(place) and not os.path.exists(place): raise LibraryError(f"{printable(place)} is not there; connect its disk, or check the spelling")
     with self.database.write() as c:
+        if not is_url(place): self._look_there(c, location, place)
         if not catalog.mount_root(c, location, place): raise LibraryError(f"{self.database} has no root {printable(location)}; see `zenkai library info`")

@@ -10,7 +10,7 @@ __all__ = ['WINDOW_BYTES', 'FRAME_BYTES', 'Plan', 'Report', 'Job', 'Run', 'windo
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
@@ -55,6 +55,7 @@ class Report:
     known: int = 0       # of these, scored already, be it under another name: nothing was computed
     scored: int = 0      # got new scores
     failed: int = 0      # could not be listed, read, decoded, or measured by one scorer or more
+    unmeasured: int = 0  # one scorer or more has no value for them, by its definition
     new: int = 0         # not in the library before
     edited: int = 0      # content changed since the last run
     moved: int = 0       # found in a new place, gone from an old one
@@ -64,6 +65,7 @@ class Report:
 
     def __str__(self):
         parts = [f"{n} {word}" for word in ("new", "edited", "moved", "missing", "failed") if (n := getattr(self, word))]
+        if self.unmeasured: parts.append(f"{self.unmeasured} without some value")
         rate = f" at {self.found/self.seconds:,.0f} pictures/s" if self.seconds > 0 and self.found else ""
         some = lambda n, what: f"{n} {what}" if n == 1 else f"{n} {what}s"
         return (f"{some(self.found, 'picture')}, {self.scored} scored, {self.known} known already"
@@ -92,6 +94,7 @@ class Run:
     journal: Journal
     bar: object
     suspects: set = field(default_factory=set) # digests of pictures that may crash their decoder
+    window: int = 8                            # files in the next window
 
     def place(self, connection, source: Source) -> tuple[int, str]:
         "The root of a source in the library, and the source's path in it. Asked anew each time: another process may widen it meanwhile."
@@ -128,11 +131,14 @@ def _finished(self: Run, c, source, entries):
 WINDOW_BYTES = 64*2**20
 
 
-def windows(jobs: Iterable[Job], files: int, size: int) -> Iterator[list[Job]]:
-    "Cut jobs into lists of at most `files` files and about `size` bytes."
+def windows(jobs: Iterable[Job],
+            files: Callable[[], int], # asked at each file, as it may change on the way
+            size: int,
+            ) -> Iterator[list[Job]]:
+    "Cut jobs into lists of at most `files()` files and about `size` bytes."
     window, total = [], 0
     for job in jobs:
-        if window and (len(window) == files or total + (job.entry.size or 0) > size):
+        if window and (len(window) >= files() or total + (job.entry.size or 0) > size):
             yield window
             window, total = [], 0
         window.append(job)
@@ -269,19 +275,24 @@ def _count(self: Run, window, findings, ids):
         report.new += job.file is None
         report.edited += _edited(job, ids)
         report.failed += bool(_problems(job, findings))
-        report.scored += bool(finding and (finding.values or finding.unmeasured))
+        report.scored += bool(finding and finding.values)
+        report.unmeasured += bool(finding and finding.unmeasured)
         report.known += bool(job.digest and finding is None)
 
 # %% ../../nbs/36_scoring/10_pipeline.ipynb #35428a73
 @patch
 def go_through(self: Run, sources: list[Source]):
     "Score the sources, then mark what is gone."
-    files = max(64, 16*self.pool._max_workers)
+    few, many = 4*self.pool._max_workers, max(64, 16*self.pool._max_workers)
+    self.window = few
     for source in sources:
         with self.database.write() as c: self.place(c, source)
-        for window in read_ahead(self.pool, windows(self.look_up(source), files, WINDOW_BYTES)):
+        for window in read_ahead(self.pool, windows(self.look_up(source), lambda: self.window, WINDOW_BYTES)):
+            start = time.perf_counter()
             self.write_down(window, self.work_on(window))
             self.bar.update(len(window))
+            took = time.perf_counter() - start  # slow scorers get small windows, so that little is lost when a run is interrupted
+            self.window = min(2*self.window, many) if took < 1 else max(self.window//2, few) if took > 3 else self.window
         self.report.others += source.others
     with self.database.write() as c:
         gone = {row.id: row for source in sources for row in self._gone(c, source)}
