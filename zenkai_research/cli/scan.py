@@ -32,8 +32,9 @@ def scan(paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Pictur
     from zenkai_research.filters.scan import ISSUES
     from zenkai_research.filters.scan import scan as look
     from zenkai_research.images.sources import find_sources
-    from zenkai_research.results.exporters import write_table
+    from zenkai_research.results.exporters import check_output, write_table
     from zenkai_research.scoring.library import open_library
+    check_output(output)
     sources = find_sources(paths)
     if not library_exists(library) and _nothing(sources):
         if json: print_json(dict(pictures=0, report=None, counts=dict.fromkeys(ISSUES, 0), issues=[], exact=[], near=[], failures=[]))
