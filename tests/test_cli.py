@@ -228,8 +228,11 @@ def test_mounting_photographs_that_moved_and_mounting_them_back(zenkai, album, t
 def test_a_root_is_mounted_by_the_name_that_is_shown(zenkai, album, tmp_path):
     library, here, there = tmp_path / "library.sqlite", tmp_path / "two\nlines", tmp_path / "photos"
     shutil.copytree(album[0], here)
-    there.mkdir()
     assert zenkai("score", here, "-s", "sharpness", library=library)[0] == 0
+    there.mkdir()
+    code, _, err = zenkai("library", "mount", here, there, library=library)
+    assert code == 1 and "none of the photographs" in err
+    shutil.copytree(album[0], there, dirs_exist_ok=True)
     assert rf"{tmp_path}/two\nlines" in zenkai("library", "info", library=library)[1]
     assert zenkai("library", "mount", rf"{tmp_path}/two\nlines", there, library=library)[0] == 0
 

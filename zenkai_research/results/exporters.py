@@ -72,7 +72,7 @@ def write_stdout(data: bytes):
 
 # %% ../../nbs/68_results/10_exporters.ipynb #ea2c38ef
 def check_output(output: str | os.PathLike | None, format: str | None = None) -> str: # csv, json or parquet
-    "The format in which a table would be written there. Ask before long work. Raises `BadOption` for an unknown format, and for a place that cannot be written to."
+    "The format in which a table would be written there; ask before long work. Raises `BadOption` as `write_table` does."
     format = _format(format, output)
     if output is None:
         if format == "parquet" and (sys.stdout.isatty() or not hasattr(sys.stdout, "buffer")):
