@@ -143,6 +143,7 @@ def test_stats(zenkai):
     [row] = json.loads(zenkai("stats", "--scorer", "noise", "--json")[1])
     assert row["count"] == sum(row["shape"]) == 4 and row["min"] <= row["median"] <= row["max"]  # the copy is no picture of its own
     assert len(json.loads(zenkai("scores", "--unique", "-s", "noise", "-f", "json")[1])) == row["count"]
+    assert zenkai("stats", "--scorer", "harmony")[1] == "There are no scores of harmony yet.\n"
 
 
 def test_info(zenkai, album, tmp_path):
@@ -262,7 +263,7 @@ WRONG = {
     "no threads": ["score", ".", "--threads", "0"],
     "a setting it does not have": ["score", ".", "--scorer", "sharpness:x"],
     "unknown output": ["top", "--by", "sharpness.blur"],
-    "unknown scorer asked": ["scores", "--scorer", "niqe"],
+    "unknown scorer asked": ["scores", "--scorer", "nique"],
     "unknown format": ["scores", "--format", "xlsx"],
     "unknown extension": ["scores", "--output", "/tmp/scores.xlsx"],
     "no folder for the output": ["scores", "--output", "/no/such/folder/a.csv"],
