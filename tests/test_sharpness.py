@@ -88,7 +88,7 @@ def test_memory_stays_small_on_a_large_picture():
     for one in SCORERS: one.measure(frame)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 30e6
+    assert peak < 35e6  # a band of `blur.edges`: three rows of blocks, some 6000 x 256 pixels, in a dozen float32 planes
 
 
 # ---- growing blur

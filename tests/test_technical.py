@@ -125,6 +125,14 @@ def test_noise_alone_is_measured_exactly():
         assert abs(noise_level(luma) - sigma) < 0.06 * sigma
 
 
+@pytest.mark.parametrize("name", ["gravel", "grass", "coins"])
+def test_texture_is_as_noisy_either_way_up(name):
+    "Hardly a patch is weak there."
+    texture = read_image(sample_photographs()[name])
+    found = [measure(Noise(), turn(texture))[0] for turn in (lambda a: a, *TURNS)]
+    assert max(found) - min(found) < 0.05*max(found) and max(found) < 2
+
+
 def test_noise_survives_borders_and_clipped_sky(photo):
     bordered = cv2.copyMakeBorder(noisy(photo, 8), 80, 80, 0, 0, cv2.BORDER_CONSTANT, value=(90, 90, 90))
     sky = noisy(photo, 8); sky[:200] = 255

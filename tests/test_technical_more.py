@@ -17,7 +17,7 @@ from zenkai_research.images.degrade import exposure, jpeg, noise
 from zenkai_research.images.metadata import read_metadata
 from zenkai_research.images.samples import sample_photographs
 from zenkai_research.metrics.aberration import Aberration, corner_shift, products, tiles
-from zenkai_research.metrics.banding import Banding, lone_steps
+from zenkai_research.metrics.banding import Banding, _spread, lone_steps
 from zenkai_research.metrics.exposure import linear_light
 from zenkai_research.metrics.haze import Haze, transmission
 from zenkai_research.metrics.horizon import Horizon
@@ -194,6 +194,15 @@ def test_a_coarse_sky_is_banded_and_a_fine_or_noisy_one_is_not(turn):
     assert measure(scorer, turn(dithered))["score"] < 0.02
 
 
+@pytest.mark.parametrize("shape", [(4000, 6000), (6000, 4000), (1224, 1632), (3000, 3000), (300, 9000)])
+def test_a_large_picture_is_looked_at_everywhere(shape):
+    luma = np.full(shape, 100, np.float32)
+    rows, columns = shape[0]//128, shape[1]//128
+    places = np.array(_spread(rows, columns, -(-luma.size//2**17)))
+    assert len({tuple(place) for place in places}) == len(places) >= 0.9*max(1, rows*columns//-(-luma.size//2**17))
+    for at, n in zip(places.T, (rows, columns), strict=True): assert abs(np.mean((at + 0.5)/n) - 0.5) < 0.1
+
+
 @needs_kodak
 def test_photographs_are_not_banded_until_their_levels_are_taken(clean):
     scorer = Banding()
@@ -231,6 +240,24 @@ def test_a_gray_wall_under_coloured_light_shows_it_in_full():
     assert [values["tint"], values["temperature"]] == pytest.approx(list(tint(gains)), abs=2)
     assert values["score"] > 0.9*np.hypot(*tint(gains))
     assert WhiteBalance().describe(list(values.values())).startswith("warm cast")
+
+
+def test_a_cast_hardly_moves_with_the_picture():
+    "A width that divides the number of pixels looked at once made them all fall into a few columns."
+    rng = np.random.default_rng(0)
+    picture = np.repeat(rng.integers(60, 180, (512, 512, 1)), 3, axis=2)*np.where(np.arange(512)//64 % 2, 1, [[[1.3], [1], [0.7]]]).transpose(0, 2, 1)
+    series = [measure(WhiteBalance(), np.roll(picture, by, axis=1).astype(np.uint8))["score"] for by in range(8)]
+    assert max(series) - min(series) < 0.1*max(series)
+
+
+def test_a_cast_is_the_same_wherever_the_picture_lies_in_memory(photo):
+    rng, odd, kept, found = np.random.default_rng(0), photo[:-1, :-3], [], set()
+    for offset in range(40):
+        room = np.empty(odd.size + 64, np.uint8)[offset:offset + odd.size].reshape(odd.shape)
+        room[:] = odd
+        kept.append(np.empty(rng.integers(1, 100_000), np.uint8))  # so that what is computed lies elsewhere, too
+        found.add(tuple(WhiteBalance().measure(Frame(room))))
+    assert len(found) == 1
 
 
 def test_a_blue_sky_over_gray_stones_is_no_cast():
@@ -277,6 +304,11 @@ def test_magnified_channels_are_measured_in_pixels(photo):
         found = measure(Aberration(), magnified(photo, pixels, -pixels))
         assert found["red"] - own["red"] == pytest.approx(pixels, rel=0.35, abs=0.1)
         assert found["blue"] - own["blue"] == pytest.approx(-pixels, rel=0.35, abs=0.1)
+
+
+def test_no_shift_is_no_negative_zero():
+    ramp = np.repeat(np.tile(np.arange(200, dtype=np.uint8), (200, 1))[..., None], 3, axis=2)
+    for turn in TURNS: assert not np.signbit(Aberration().measure(frame(turn(ramp)))).any()
 
 
 def test_blocks_without_edges_say_nothing():
@@ -342,6 +374,14 @@ def test_pixels_that_were_never_compressed_have_100(clean):
     for rgb in clean:
         assert measure(JpegQuality(), rgb)["score"] == 100
         assert measure(JpegQuality(), noise(rgb, 3))["score"] == 100
+
+
+@pytest.mark.parametrize("quality", [8, 15, 30])
+def test_quality_is_read_where_the_grid_is_not_at_the_first_pixel(photo, quality):
+    "Blocks askew to the grid of a strong compression have a comb of their own, another one."
+    strong = jpeg(photo[:396, :500], quality)
+    for changed in (*(turn(strong) for turn in TURNS), strong[4:], strong[3:, 5:], strong[4:-2, 4:-3]):
+        assert measure(JpegQuality(), changed)["score"] == quality
 
 
 def test_a_later_save_at_high_quality_does_not_hide_the_first(photo):

@@ -123,7 +123,7 @@ class Aberration(Scorer):
         cut, middles, reduce = tiles(frame.rgb)
         if not len(cut): return [0, 0, 0, 0]
         sums, radius = products(cut, middles), np.repeat(np.hypot(*middles.T), 4)
-        red, blue = (np.clip(reduce*corner_shift(sums, radius, channel), -64, 64) for channel in (0, 2))
+        red, blue = (np.clip(reduce*corner_shift(sums, radius, channel), -64, 64) + 0.0 for channel in (0, 2))  # + 0.0: no negative zero
         return [max(abs(red), abs(blue)), red, blue, fringe(cut)]
 
     def describe(self, values):

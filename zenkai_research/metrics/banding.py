@@ -43,7 +43,8 @@ def contours(lines: np.ndarray, # float32 (n, length): rows of luma
 
 # %% ../../nbs/20_metrics/32_banding.ipynb #7235bfba
 TILE, SQUARE = 128, 32
-_MOST = 2**17  # pixels in all tiles
+_MOST = 2**17              # pixels in all tiles
+_GOLDEN = (5**0.5 - 1)/2
 
 
 def squares(luma: np.ndarray, # float32 (h, w)
@@ -54,6 +55,14 @@ def squares(luma: np.ndarray, # float32 (h, w)
     return found
 
 
+def _spread(rows, columns, every):
+    "The row and column of one in `every` cells, evenly over a table."
+    if every == 1: return [(i, j) for i in range(rows) for j in range(columns)]
+    n = max(1, rows*columns//every)
+    k = np.arange(n) + 0.5
+    return sorted(set(zip((k*rows/n).astype(int), (k*_GOLDEN%1*columns).astype(int), strict=True)))
+
+
 _SPEAK = 0.1
 
 
@@ -62,7 +71,7 @@ class Banding(Scorer):
 
     Turning and mirroring hardly change it. Drawings and screenshots with faint flat shades count as banded.
     """
-    name = "banding"
+    name, version = "banding", "2"
     outputs = (Output("score", "Share of the picture crossed by false contours, weighted by how visible they are (after Wang et al. 2016 and Tu et al. 2020).",
                       0, 1, "lower"),)
     needs = (Pixels(),)
@@ -70,9 +79,8 @@ class Banding(Scorer):
     def measure(self, frame):
         luma = frame.luma
         rows, columns = (np.linspace(0, n, max(n//TILE, 1) + 1).astype(int) for n in luma.shape)
-        places = [(i, j) for i in range(len(rows) - 1) for j in range(len(columns) - 1)]
-        every = -(-luma.size//_MOST)
-        found = [squares(luma[rows[i]:rows[i + 1], columns[j]:columns[j + 1]]).ravel() for i, j in places if (3*i + j)%every == 0]
+        places = _spread(len(rows) - 1, len(columns) - 1, -(-luma.size//_MOST))
+        found = [squares(luma[rows[i]:rows[i + 1], columns[j]:columns[j + 1]]).ravel() for i, j in places]
         return [np.clip(np.concatenate(found).mean(dtype=np.float64), 0, 1)]
 
     def describe(self, values): return "" if values[0] < _SPEAK else f"banding: false contours over {100*values[0]:.0f} % of the picture"

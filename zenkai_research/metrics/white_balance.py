@@ -16,6 +16,7 @@ from .reduced import reduced
 # %% ../../nbs/20_metrics/33_white_balance.ipynb #565d3e0a
 _LINEAR = linear_light(np.arange(256)).astype(np.float32)
 _NORM = 6
+_POWER = _LINEAR.astype(np.float64)**_NORM
 _CLIPPED, _BLACK = 250, 10  # of the largest channel; beyond them the ratio of the channels says nothing
 _FEWEST = 100               # pixels
 
@@ -30,11 +31,13 @@ def illuminants(rgb: np.ndarray, # uint8 (h, w, 3), a reduced picture
     guesses = np.empty((3, 3))
     for channel, plane in enumerate(cv2.split(light)):
         smooth = cv2.GaussianBlur(plane, (5, 5), 1)
-        edge = cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-        guesses[0, channel] = cv2.mean(cv2.pow(plane, _NORM), seen)[0]**(1/_NORM)
-        guesses[1, channel] = cv2.mean(cv2.pow(edge, _NORM), seen)[0]**(1/_NORM)
-        levels = cv2.calcHist([rgb], [channel], seen, [256], [0, 256]).ravel().cumsum()
-        guesses[2, channel] = _LINEAR[np.searchsorted(levels, 0.99*levels[-1])]
+        across, down = (cv2.Sobel(smooth, cv2.CV_32F, *way) for way in ((1, 0), (0, 1)))
+        edge = cv2.add(cv2.multiply(across, across), cv2.multiply(down, down))  # squared
+        edge = cv2.copyTo(cv2.multiply(edge, cv2.multiply(edge, edge)), seen)
+        levels = cv2.calcHist([rgb], [channel], seen, [256], [0, 256]).ravel().astype(np.float64)
+        guesses[0, channel] = (levels @ _POWER/levels.sum())**(1/_NORM)
+        guesses[1, channel] = (cv2.reduce(edge, 0, cv2.REDUCE_SUM, dtype=cv2.CV_64F).sum()/levels.sum())**(1/_NORM)
+        guesses[2, channel] = _LINEAR[np.searchsorted(levels.cumsum(), 0.99*levels.sum())]
     return guesses
 
 # %% ../../nbs/20_metrics/33_white_balance.ipynb #5638c2e1
@@ -59,7 +62,7 @@ def agreed(values: np.ndarray, # (n, ...)
 
 # %% ../../nbs/20_metrics/33_white_balance.ipynb #b8853e65
 _NEAR = 4.0            # CIELAB units from neutral
-_SAMPLE = 2**12        # pixels
+_SAMPLE = 2**12        # pixels, in rows and columns
 _SEEN = (0.02, 0.9)    # of the largest channel, in linear light
 _PRIOR = 0.005         # share of the pixels, counted on either side
 
@@ -68,8 +71,8 @@ def belief(rgb: np.ndarray,   # uint8 (h, w, 3)
            cast: np.ndarray,  # (2,), a* and b* of a white
            ) -> float:        # 0..1; 0.5: nothing tells
     "How far a cast is to be believed: what would be neutral without it, relative to that and what is neutral now."
-    pixels = rgb.reshape(-1, 3)
-    light = _LINEAR[pixels[::-(-len(pixels)//_SAMPLE)]]
+    apart = int(np.ceil(np.sqrt(rgb.shape[0]*rgb.shape[1]/_SAMPLE)))
+    light = _LINEAR[rgb[::apart, ::apart].reshape(-1, 3)]
     largest = light.max(axis=1)
     light = light[(largest > _SEEN[0]) & (largest < _SEEN[1])]
     if len(light) < _FEWEST: return 0.5
@@ -92,7 +95,7 @@ class WhiteBalance(Scorer):
 
     Light of the evening and scenes without anything gray may count as cast; no pixels can tell. The arrangement hardly matters.
     """
-    name = "white_balance"
+    name, version = "white_balance", "2"
     outputs = (
         Output("score", "Chroma of the cast that shades of gray (Finlayson and Trezzi 2004), gray edge (van de Weijer et al. 2007) and white patch agree on, "
                "times the belief in it; 5: hardly seen, 20: strong.", 0, 142, "lower", "CIELAB units"),
