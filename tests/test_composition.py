@@ -77,7 +77,7 @@ def test_one_colour_says_nothing(scorer, shape):
         values = measure(scorer, np.full((*shape, 3), color, np.uint8))
         first = values if first is None else first
         assert np.allclose(values, first, atol=1e-6)
-        assert scorer.describe(values) in ("no clear subject", "plain: little but the subject", "subject in the middle", "")
+        assert scorer.describe(values) in ("no clear subject", "plain: hardly any detail", "")
         assert np.isfinite(measure(scorer, np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8))).all()
 
 
@@ -153,6 +153,36 @@ def test_barrier_is_the_lowest_pass_less_the_highest_valley(plane):
     assert np.array_equal(barrier(plane), low - high)
 
 
+@given(plane=grays)
+@settings(deadline=None, max_examples=30)
+def test_barrier_is_a_lower_bound_of_the_minimum_barrier_distance(plane):
+    "Which is found exactly here: the narrowest range of values within which a path to the edge stays."
+    edge = np.zeros(plane.shape, bool)
+    edge[[0, -1]] = edge[:, [0, -1]] = True
+    exact = np.full(plane.shape, 99)
+    for low in range(10):
+        for high in range(low, 10):
+            area = (plane >= low) & (plane <= high)
+            label, _ = ndimage.label(area, np.ones((3, 3)))
+            exact[np.isin(label, label[edge & area]) & area] = np.minimum(exact, high - low)[np.isin(label, label[edge & area]) & area]
+    assert (barrier(plane) <= exact).all() and (barrier(plane) >= 0).all()
+
+
+def test_where_the_bound_is_blind_the_contrast_with_the_edges_tells():
+    lab = np.zeros((60, 80, 3), np.float32)
+    lab[..., 0] = 10
+    lab[:25, 38:42, 0] = 90        # light falls from the upper edge onto
+    lab[20:40, 30:50, 0] = 50      # a thing, which is darker than the light and lighter than all the rest
+    assert barrier(np.ascontiguousarray(lab[..., 0]))[20:40, 30:50].max() == 0
+    apart = edge_contrast(lab)
+    assert apart[20:40, 30:50].min() > 3 and apart[40:, :].max() < 0.1
+
+
+def test_thirds_speaks_of_no_subject():
+    said = {Thirds().describe(values) for values in ([0.5, 0.5, 0.9], [0.9, 0.9, 0.2], [0.2, 0.97, 0.2], [0.2, 0.2, 0.2], [0.25, 0.6, 1.0])}
+    assert said == {"what draws the eye is in the middle", "what draws the eye is on a power point of the thirds", "what draws the eye is on a third line", ""}
+
+
 def test_edge_contrast_forgives_one_edge():
     lab = np.full((40, 60, 3), (50, 0, 0), np.float32)
     lab[15:, 20:40] = (50, 60, 0)  # cut off by the lower edge
@@ -206,8 +236,8 @@ def test_isolation_and_focus_know_their_ends():
     assert isolation(lab, mask) == 1 and isolation(np.zeros_like(lab), mask) == 0
     assert isolation(lab, np.zeros_like(mask)) == 0 and isolation(lab, np.ones_like(mask)) == 0
     sharp = ndimage.gaussian_filter(np.random.default_rng(0).random((400, 600)), 1).astype(np.float32)
-    sharp = np.dstack([(sharp - sharp.min()) / np.ptp(sharp)] * 3)
-    large = cv2.resize(mask.astype(np.uint8), (600, 400), interpolation=cv2.INTER_NEAREST)[..., None] > 0
+    sharp = 255 * (sharp - sharp.min()) / np.ptp(sharp)
+    large = cv2.resize(mask.astype(np.uint8), (600, 400), interpolation=cv2.INTER_NEAREST) > 0
     values = [focus(np.where(large, sharp, cv2.GaussianBlur(sharp, (0, 0), sigma)), mask) for sigma in (0.1, 0.5, 1, 2)]
     assert abs(values[0] - 0.5) < 0.02 and (np.diff(values) > 0).all()
     assert focus(np.where(large, cv2.GaussianBlur(sharp, (0, 0), 3), sharp), mask) < 0.4 and focus(sharp, np.zeros_like(mask)) == 0.5
@@ -273,9 +303,9 @@ def test_diagonals_are_those_of_the_frame():
 
 
 def test_edges_and_colors_of_the_background():
-    plane = np.full((100, 200), 0.5, np.float32)
+    plane = np.full((100, 200), 128, np.float32)
     assert edge_box(plane) == 0
-    plane[40:60, 80:120] = 1
+    plane[40:60, 80:120] = 255
     assert 0.03 < edge_box(plane) < 0.06
     rgb = np.zeros((20, 40, 3), np.float32)
     rgb[:, 20:] = 1

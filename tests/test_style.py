@@ -158,6 +158,10 @@ def test_blur_takes_texture(name, photos):
     assert (np.diff(values) < 0).all()
 
 
+def test_one_colour_has_no_texture_and_no_minus():
+    for level in (0, 128, 255): assert math.copysign(1, Texture().measure(Frame(np.full((20, 30, 3), level, np.uint8)))[0]) == 1
+
+
 # ---- monochrome and warmth
 
 @pytest.mark.parametrize("name", PHOTOS)

@@ -13,7 +13,7 @@ import numpy as np
 from ..core.scorer import Output, Pixels, Scorer
 from .color import small
 from .lines import lengths, segments
-from .saliency import saliency, subject, thumbnail
+from .saliency import gray, saliency, subject, thumbnail
 
 # %% ../../nbs/20_metrics/62_composition.ipynb #38727028
 _POWER = np.array([[1, 1], [2, 1], [1, 2], [2, 2]]) / 3
@@ -36,7 +36,7 @@ def subject_at(frame, # zenkai_research.images.decode.Frame
 
 
 class Thirds(Scorer):
-    "Rule of thirds. Mirroring and turning by 180 degrees change nothing. Without a subject, it is taken to be in the middle."
+    "Rule of thirds. Mirroring and turning by 180 degrees change nothing. Where nothing draws the eye, it is taken to rest in the middle."
     name = "thirds"
     outputs = (
         Output("score", "Closeness of the subject's centre of mass to the nearest power point: Gaussian of the distance, sigma 0.17 (Liu et al. 2010).", 0, 1),
@@ -53,8 +53,11 @@ class Thirds(Scorer):
 
     def describe(self, values):
         score, line, center = values
-        if center >= 0.8: return "subject in the middle"
-        return "subject on a power point of the thirds" if score >= 0.8 else "subject on a third line" if line >= 0.95 and center < 0.5 else ""
+        # these numbers do not say whether it is a subject: `subject` does
+        if center == 1: return ""  # exactly so where nothing draws the eye
+        if center >= 0.8: return "what draws the eye is in the middle"
+        place = "a power point of the thirds" if score >= 0.8 else "a third line" if line >= 0.95 and center < 0.5 else ""
+        return place and f"what draws the eye is on {place}"
 
 # %% ../../nbs/20_metrics/62_composition.ipynb #de7d4ef0
 COARSE = 40     # pixels of the longer side at which a picture is compared with its mirror image
@@ -157,7 +160,7 @@ def along_diagonals(found: np.ndarray,          # (n, 4), from `zenkai_research.
 
 class Diagonal(Scorer):
     "Diagonal dominance. Mirroring swaps rising and falling. 0 without straight lines."
-    name = "diagonal"
+    name, version = "diagonal", "2"
     outputs = (
         Output("score", "Share of the length of straight lines that runs along a diagonal of the frame (after Liu et al. 2010); "
                "discounted where there are few.", 0, 1),
@@ -185,17 +188,17 @@ QUIET = 2.0  # gray levels from pixel to pixel, on average over a block, that do
 def quiet(frame, # zenkai_research.images.decode.Frame
           ) -> float:
     "Share of the frame without visible detail. Ask for it through `frame.share(quiet)`."
-    gray = 255 * cv2.cvtColor(frame.share(small), cv2.COLOR_RGB2GRAY)
-    slope = cv2.magnitude(cv2.Sobel(gray, -1, 1, 0, scale=1 / 8), cv2.Sobel(gray, -1, 0, 1, scale=1 / 8))
-    blocks = [max(1, round(side / BLOCK)) for side in gray.shape[::-1]]
+    luma = frame.share(gray)
+    slope = cv2.magnitude(cv2.Sobel(luma, -1, 1, 0, scale=1 / 8), cv2.Sobel(luma, -1, 0, 1, scale=1 / 8))
+    blocks = [max(1, round(side / BLOCK)) for side in luma.shape[::-1]]
     return float((cv2.resize(slope, blocks, interpolation=cv2.INTER_AREA) < QUIET).mean())
 
 
-def edge_box(gray: np.ndarray, # float32 (h, w), 0 to 1
+def edge_box(luma: np.ndarray, # float32 (h, w), 0 to 255
              ) -> float: # share of the frame, 0 without edges
     "Area of the box that holds 96 % of the edge energy: the middle 98 % of it along either side (Ke et al. 2006)."
-    energy = np.abs(cv2.Laplacian(gray, cv2.CV_32F))
-    energy[energy < 0.02] = 0  # noise and coding
+    energy = np.abs(cv2.Laplacian(luma, cv2.CV_32F))
+    energy[energy < 5.1] = 0  # noise and coding
     area = 1.0
     for axis in (0, 1):
         mass = energy.sum(axis=axis, dtype=np.float64).cumsum()
@@ -227,8 +230,7 @@ class Simplicity(Scorer):
     needs = (Pixels(512),)
 
     def measure(self, frame):
-        rgb = frame.share(small)
-        return [frame.share(quiet), edge_box(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)), background_colors(rgb, frame.share(subject))]
+        return [frame.share(quiet), edge_box(frame.share(gray)), background_colors(frame.share(small), frame.share(subject))]
 
     def describe(self, values):
-        return "plain: little but the subject" if values[0] >= 0.8 else "busy: detail everywhere" if values[0] < 0.05 else ""
+        return "plain: hardly any detail" if values[0] >= 0.8 else "busy: detail everywhere" if values[0] < 0.05 else ""

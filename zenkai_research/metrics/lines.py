@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 
 from ..core.scorer import Output, Pixels, Scorer
-from .color import small
-from .saliency import subject, subject_box
+from .saliency import gray, subject, subject_box
 
 # %% ../../nbs/20_metrics/64_lines.ipynb #a5360e25
 SIDE = 200         # pixels of the longer side
@@ -22,12 +21,12 @@ SHORTEST = 0.06    # of the frame's diagonal
 def segments(frame, # zenkai_research.images.decode.Frame
              ) -> np.ndarray: # float32 (n, 4): x, y of one end and the other, in units of the frame's diagonal; the longest first
     "Straight segments. Ask for them through `frame.share(segments)`."
-    gray = cv2.cvtColor(frame.share(small), cv2.COLOR_RGB2GRAY)
-    height, width = gray.shape
-    shrink = min(1, SIDE / max(gray.shape))
+    luma = frame.share(gray)
+    height, width = luma.shape
+    shrink = min(1, SIDE / max(luma.shape))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
     if min(size) < 8: return np.zeros((0, 4), np.float32)
-    levels = cv2.convertScaleAbs(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), alpha=255)
+    levels = cv2.convertScaleAbs(cv2.resize(luma, size, interpolation=cv2.INTER_AREA))
     found = cv2.createLineSegmentDetector().detect(levels)[0]
     if found is None: return np.zeros((0, 4), np.float32)
     found = found.reshape(-1, 4) / np.float32(np.hypot(*size))
@@ -95,7 +94,7 @@ LEADING = 0.3 # score from which lines are said to lead
 
 class Lines(Scorer):
     "Leading lines. Mirroring swaps left and right. Pictures without straight segments have 0 everywhere, and the vanishing point in the middle."
-    name = "lines"
+    name, version = "lines", "2"
     outputs = (
         Output("score", "Share of the length of straight segments (Grompone von Gioi et al. 2010) that leads to one point in the frame, "
                "less the strongest direction; discounted where there are few.", 0, 1),

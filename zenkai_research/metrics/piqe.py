@@ -73,7 +73,7 @@ class Piqe(Scorer):
     name = "piqe"
     outputs = (
         Output("score", "How spoiled the picture's active blocks are, by noticeable distortion and noise (Venkatanath et al. 2015); 20: excellent, 50: fair, "
-               "80: bad by the authors' scale.", 0, 100, "lower"),
+               "80: bad by the authors' scale; 100 where no block is active.", 0, 100, "lower"),
         Output("active", "Share of the blocks that vary enough to draw the eye.", 0, 1),
         Output("distorted", "Share of the active blocks with a noticeable distortion: flat stretches along a block's edge.", 0, 1, "lower"),
         Output("noisy", "Share of the active blocks that are noisy; fine texture counts, so many good photographs have more.", 0, 1),
@@ -91,7 +91,8 @@ class Piqe(Scorer):
         return (100*(distorted*(1 - variance) + noisy*variance)).clip(0, 100)
 
     def describe(self, values):
-        score, _, distorted, noisy = values
+        score, active, distorted, noisy = values
+        if active == 0: return "nothing to judge: no block varies enough to draw the eye"
         if score <= _USUAL: return ""
         how = "noisy" if noisy > distorted else "flat along an edge, as blur and compression leave them"
         return f"spoiled: {max(distorted, noisy):.0%} of the blocks that draw the eye are {how}"
