@@ -16,7 +16,7 @@ from scipy import fft, sparse
 from ..core.errors import BadOption
 from ..core.scorer import Output, Scorer
 from .niqe import distance, shape_features
-from .nss import SHIPPED, aggd, arrays, read_parameters, spread, sums
+from .nss import SHIPPED, aggd, arrays, over_picture, read_parameters, spread, sums
 
 # %% ../../nbs/20_metrics/50_ilniqe.ipynb #be80f4dc
 SIDE, BLOCK = 524, 84  # pixels; 6 x 6 blocks, the last 20 rows and columns left out
@@ -158,7 +158,7 @@ NATURAL = (5, 8)  # with our parameters, of nine in ten of the better half of LI
 class Ilniqe(Scorer):
     """IL-NIQE: 36 blocks of the picture brought to 524 x 524 pixels, whatever its size and shape.
 
-    The map has the distance of each of the 6 x 6 blocks. Constant pictures cannot be measured.
+    Constant pictures cannot be measured.
     """
     name = "ilniqe"
     outputs = (Output("score", "Mean distance of the picture's blocks from good photographs in local statistics, colours, gradients and log-Gabor responses "
@@ -179,7 +179,9 @@ class Ilniqe(Scorer):
     def measure(self, frame): return [self._distances(frame).mean()]
 
     def describe(self, values):
-        if not self.natural or values[0] <= self.natural[1]: return ""
+        if not self.natural or values[0] <= self.natural[1] + 0.5: return ""
         return f"unnatural statistics: IL-NIQE {values[0]:.1f}, where good photographs have {self.natural[0]} to {self.natural[1]}"
 
-    def map(self, frame): return self._distances(frame).reshape(6, 6).astype(np.float32)
+    def map(self, frame):
+        "The distance of each of the 6 x 6 blocks from the model, in cells of about a quarter of a block."
+        return over_picture(self._distances(frame).reshape(6, 6).astype(np.float32), SIDE, SIDE, BLOCK)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ROOM', 'LEFT', 'RIGHT', 'LEFT_SQUARES', 'RIGHT_SQUARES', 'ABSOLUTE', 'SHIPPED', 'gray', 'halved', 'Room',
-           'with_margin', 'mscn', 'sums', 'whole_sums', 'ring_sums', 'ggd', 'aggd', 'spread', 'mean', 'read_parameters',
-           'arrays']
+           'with_margin', 'mscn', 'sums', 'whole_sums', 'ring_sums', 'ggd', 'aggd', 'spread', 'mean', 'over_picture',
+           'read_parameters', 'arrays']
 
 # %% ../../nbs/20_metrics/44_nss.ipynb #bf149b77
 import math
@@ -175,6 +175,18 @@ def spread(shape: np.ndarray) -> np.ndarray:
 def mean(shape: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     "The mean of the asymmetric generalised Gaussian, from what `aggd` gives (Mittal et al. 2012, eq. 13)."
     return (right - left)*spread(shape)*np.exp(gammaln(2/shape) - gammaln(1/shape))
+
+# %% ../../nbs/20_metrics/44_nss.ipynb #183ab6e2
+def over_picture(field: np.ndarray, # of the whole blocks, shape (rows, columns)
+                 height: float,     # of the picture, in the unit of `block`
+                 width: float,
+                 block: int,        # side of a block
+                 ) -> np.ndarray:   # shape about (4 height/block, 4 width/block)
+    "Values of blocks as a map over the whole picture, in cells of about a quarter of a block."
+    def cells(side, blocks):
+        n = round(4*side/block)
+        return np.minimum((np.arange(n) + 0.5)*side/n//block, blocks - 1).astype(int)
+    return field[np.ix_(cells(height, field.shape[0]), cells(width, field.shape[1]))]
 
 # %% ../../nbs/20_metrics/44_nss.ipynb #df9491b4
 SHIPPED = Path(find_spec("zenkai_research").origin).parent/"metrics"/"parameters"  # fitted by experiments/fit_naturalness
