@@ -330,3 +330,48 @@ def test_explanations_are_whole_sentences():
     found = evaluate(scored(labels, a__score=labels.mos), labels, draws=100, progress=False)
     assert all(line.endswith(".") for line in evaluation.explain(found))
     assert align(scored(labels, a__score=labels.mos), labels)[2] == []
+
+
+def test_labels_that_are_all_alike_are_refused(tmp_path):
+    file = tmp_path / "labels.csv"
+    file.write_text("image,mos\na,3\nb,3\nc,3\n")
+    with pytest.raises(BadOption, match="all labels have the same MOS"):
+        read_labels(file)
+    labels = labelled(20, mos=3.0)
+    with pytest.raises(BadOption, match="have the same MOS"):
+        evaluate(scored(labels, a__score=np.arange(20.0)), labels)
+    file.write_text("image,mos\na,3\nb,\n")
+    with pytest.raises(BadOption, match="rates 1 picture;"):
+        read_labels(file)
+
+
+def test_tables_libraries_and_files_are_all_welcome(tmp_path):
+    labels = labelled(20)
+    scores = scored(labels, a__score=labels.mos)
+    plain = labels.rename(columns={"picture": "image"})[["image", "mos"]]
+    plain.to_csv(tmp_path / "labels.csv", index=False)
+
+    class Library:
+        database = None
+        def scores(self): return scores
+
+    for given in (tmp_path / "labels.csv", str(tmp_path / "labels.csv"), plain, plain[::-1]):
+        assert evaluate(Library(), given, draws=100, progress=False).table.srcc[0] == 1
+    for wrong in (plain[["image"]], pd.DataFrame({"x": [1]}), 3, None):
+        with pytest.raises(BadOption, match="labels: ") as error:
+            evaluate(scores, wrong)
+    for wrong in (scores[["path"]], pd.DataFrame(), "scores.csv", None):
+        with pytest.raises(BadOption, match="scores: they have no column") as error:
+            evaluate(wrong, labels)
+    assert "open library" in str(error.value)
+
+
+def test_a_score_of_one_picture_has_no_interval_and_dashes_are_explained():
+    labels = labelled(40)
+    found = evaluate(scored(labels, once__score=np.eye(40)[3], flat__score=np.ones(40), good__score=labels.mos), labels, draws=400, progress=False)
+    rows = found.table.set_index("scorer")
+    assert np.isnan([rows.srcc_low["once"], rows.srcc_high["once"]]).all() and np.isfinite(rows.srcc["once"])
+    assert rows.srcc_low["good"] <= rows.srcc["good"] <= rows.srcc_high["good"]
+    [line] = [line for line in markdown(found).splitlines() if "`flat.score`" in line]
+    assert "| - | - |" in line and any(line.startswith("-: ") for line in evaluation.explain(found))
+    assert not any(line.startswith("-: ") for line in evaluation.explain(evaluate(scored(labels, good__score=labels.mos), labels, draws=100, progress=False)))

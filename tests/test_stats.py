@@ -434,3 +434,16 @@ def test_koniq_as_published(data):
     table = pd.read_csv(data / "labels" / "koniq10k_distributions_sets.csv")
     votes = table[[f"c{i}" for i in range(1, 6)]].mul(table.c_total, axis=0).round().to_numpy()
     assert raters.split_halves(votes, draws=2)[0] == pytest.approx(0.973, abs=0.005)
+
+
+def test_no_interval_where_draws_lack_a_value():
+    "A score that differs for one picture alone has no correlation in a third of the resamples: what the rest say excludes zero, and means nothing."
+    mos, counts = np.arange(40.0), resamples(40, 1000)
+    for one in (0, 20, 39):
+        value, low, high = agreement.estimate(srcc, np.eye(40)[one], mos, counts)
+        assert np.isfinite(value) and np.isnan([low, high]).all()
+        assert np.isnan(significance.compare(np.eye(40)[one], mos, mos, counts)[1:]).all()
+        assert np.isnan(significance.difference_p(value, 1.0, srcc(np.eye(40)[one], mos, counts), srcc(mos, mos, counts), 40))
+    few = np.r_[np.full(25, np.nan), np.linspace(0, 1, 975)]  # as many as an end cuts off
+    assert np.isfinite(agreement.interval(few)).all() and np.isnan(agreement.interval(np.r_[np.nan, few[:-1]])).all()
+    assert agreement.interval(few, value=2.0)[1] == 2 and agreement.interval(few, value=-1.0)[0] == -1

@@ -56,6 +56,8 @@ def _numbers(table, column, file):
 # %% ../../nbs/60_analysis/00_evaluation.ipynb #fe0f906a
 def _read_file(file):
     import pandas as pd
+    if isinstance(file, pd.DataFrame): return file.reset_index(drop=True)
+    if not isinstance(file, (str, os.PathLike)): raise BadOption("labels", f"a file or a DataFrame is expected, not a {type(file).__name__}")
     path = Path(os.path.expanduser(file))
     readers = {".csv": lambda: pd.read_csv(path, dtype=str, skipinitialspace=True), ".tsv": lambda: pd.read_csv(path, dtype=str, sep="\t"),
                ".json": lambda: pd.read_json(path, dtype=False), ".parquet": lambda: pd.read_parquet(path)}
@@ -67,7 +69,7 @@ def _read_file(file):
         raise BadOption("labels", f"{path} is no table that could be read: {printable(str(e).splitlines()[0] if str(e) else type(e).__name__)}") from e
 
 # %% ../../nbs/60_analysis/00_evaluation.ipynb #0e754f6d
-def read_labels(file: str | os.PathLike,           # CSV, TSV, JSON (a list of records) or Parquet
+def read_labels(file,                              # CSV, TSV, JSON (a list of records) or Parquet; or such a table as a DataFrame
                 picture: str | None = None,        # the names of its columns; None: a usual one
                 mos: str | None = None,
                 mos_std: str | None = None,        # "": there is none
@@ -76,7 +78,7 @@ def read_labels(file: str | os.PathLike,           # CSV, TSV, JSON (a list of r
                 ):
     "Opinions on pictures, as a DataFrame: picture, mos, mos_std, raters, group. What is not known is NaN, or None for groups. Raises `BadOption`."
     import pandas as pd
-    table, file = _read_file(file), os.fspath(file)
+    table, file = _read_file(file), "the table" if isinstance(file, pd.DataFrame) else os.fspath(file)
     if not len(table): raise BadOption("labels", f"{file} has no rows")
     number = isinstance(raters, (int, float))
     named = dict(picture=picture, mos=mos, mos_std=mos_std, raters=None if number else raters, group=group)
@@ -94,7 +96,8 @@ def read_labels(file: str | os.PathLike,           # CSV, TSV, JSON (a list of r
         below = found[role] < low
         if below.any(): raise BadOption("labels", f"{file}, column {column[role] or role}, row {int(np.argmax(below)) + 1}: below {low}")
     rated = found.mos.notna().sum()
-    if rated < agreement.FEWEST: raise BadOption("labels", f"{file} rates {rated} pictures; {agreement.FEWEST} is the least")
+    if rated < agreement.FEWEST: raise BadOption("labels", f"{file} rates {rated} picture{'' if rated == 1 else 's'}; {agreement.FEWEST} is the least")
+    if found.mos.nunique() == 1: raise BadOption("labels", f"{file}: all labels have the same MOS, so nothing can agree with them")
     found["group"] = None if column["group"] is None else table[column["group"]].astype(object).where(table[column["group"]].notna(), None)
     return found
 
@@ -126,10 +129,20 @@ def match_pictures(names: Iterable[str],           # as labels call them
     return found, several
 
 # %% ../../nbs/60_analysis/00_evaluation.ipynb #03fe5ee8
+def _tables(scores, labels):
+    "A library's scores, and labels as `read_labels` gives them; tables that have what is needed stay as they are. Raises `BadOption`."
+    if hasattr(scores, "scores") and hasattr(scores, "database"): scores = scores.scores()
+    lacking = [name for name in ("path", "digest", "scorer", "output", "value") if name not in getattr(scores, "columns", ())]
+    if lacking: raise BadOption("scores", f"they have no column {lacking[0]}; give an open library, or a table as its `scores` returns it")
+    known = {"picture", "mos", "mos_std", "raters", "group"} <= set(getattr(labels, "columns", ()))
+    return scores, labels if known else read_labels(labels)
+
+
 def align(scores,  # as `Library.scores` gives them: path, digest, scorer, output, value
           labels,  # as `read_labels` gives them
           ):
     "Labels with a known MOS and a picture, in order, with their scores (a DataFrame, a column `scorer.output` each, NaN where one failed), and notes."
+    scores, labels = _tables(scores, labels)
     place = scores.drop_duplicates("path").set_index("path").digest
     found, several = match_pictures(labels.picture, dict(place))
     rated = labels.mos.notna()
@@ -197,7 +210,7 @@ def _row(name, x, y, pairs, counts, better, confidence):
         row[statistic], draws[statistic] = turn*function(x, y), turn*function(x, y, counts)
     row["rmse"], draws["rmse"] = (agreement.rmse_mapped(x, y, c, r["plcc_mapped"]) for c, r in ((None, row), (counts, draws)))
     row["pairwise"], draws["pairwise"] = (agreement.pairwise_accuracy(turn*x, y, c, pairs) for c in (None, counts))
-    for statistic, drawn in draws.items(): row[f"{statistic}_low"], row[f"{statistic}_high"] = agreement.interval(drawn, confidence)
+    for statistic, drawn in draws.items(): row[f"{statistic}_low"], row[f"{statistic}_high"] = agreement.interval(drawn, confidence, row[statistic])
     return row, draws["srcc"]
 
 
@@ -238,8 +251,8 @@ def _evaluation(rows, ranked, p, ceiling, groups, pairs, confidence, level, note
                       confidence, level, notes)
 
 # %% ../../nbs/60_analysis/00_evaluation.ipynb #fd407b50
-def evaluate(scores,                    # as `Library.scores` gives them
-             labels,                    # as `read_labels` gives them
+def evaluate(scores,                    # an open library, or a table as `Library.scores` gives it
+             labels,                    # a table as `read_labels` gives it, or what that takes
              better: Mapping[str, str] | None = None, # "scorer.output" -> direction; None: as the scorers declare it
              fitted: Mapping[str, str] | Iterable[str] = (), # scorers or "scorer.output" that learned from labelled pictures, and from which
              draws: int = 1000,         # resamples
@@ -249,9 +262,11 @@ def evaluate(scores,                    # as `Library.scores` gives them
              compare: Iterable[str] | None = None, # "scorer.output" that get letters; None: all that claim a direction
              progress: bool | None = None, # None: a bar where someone watches
              ) -> Evaluation:
-    "How each output agrees with people. Raises `BadOption` where fewer than three labelled pictures have scores."
+    "How each output agrees with people. Raises `BadOption` where fewer than three labelled pictures have scores, or all the same MOS."
+    scores, labels = _tables(scores, labels)
     kept, wide, notes = align(scores, labels)
     if len(kept) < agreement.FEWEST: raise BadOption("labels", "; ".join([f"only {len(kept)} of {len(labels)} labelled pictures have scores", *notes]))
+    if kept.mos.nunique() == 1: raise BadOption("labels", f"all labels of the {len(kept)} pictures that have scores have the same MOS")
     counts, units, grouped, note = _resampled(kept, draws, seed)
     mos, error = kept.mos.to_numpy(), agreement.standard_error(kept.mos_std, kept.raters)
     known = bool(np.isfinite(error).all())
@@ -273,12 +288,12 @@ def evaluate(scores,                    # as `Library.scores` gives them
 # %% ../../nbs/60_analysis/00_evaluation.ipynb #ee1a5cd1
 def markdown(found: Evaluation) -> str:
     "The evaluation as a Markdown table with what has to be known to read it."
-    number = lambda value, form: "" if value is None or not math.isfinite(value) else format(value, form)
+    number = lambda value, form: "-" if value is None or not math.isfinite(value) else format(value, form)
     head = "| output | better | n | SRCC | interval | | KRCC | PLCC | mapped | RMSE | pairs |\n|---|---|--:|--:|:-:|---|--:|--:|--:|--:|--:|"
     lines = [head]
     for r in found.table.to_dict("records"):
         name = f"`{r['scorer']}.{r['output']}`" + (" \\*" if r["fitted"] else "")
-        interval = f"{r['srcc_low']:+.3f} to {r['srcc_high']:+.3f}" if math.isfinite(r["srcc_low"]) else ""
+        interval = f"{r['srcc_low']:+.3f} to {r['srcc_high']:+.3f}" if math.isfinite(r["srcc_low"]) else "-"
         letters = significance.shortened(r["letters"])
         lines.append(f"| {name} | {r['better']} | {r['n']} | {number(r['srcc'], '+.3f')} | {interval} | {letters} | {number(r['krcc'], '+.3f')} | "
                      f"{number(r['plcc'], '+.3f')} | {number(r['plcc_mapped'], '+.3f')} | {number(r['rmse'], '.2f')} | {number(r['pairwise'], '.3f')} |")
@@ -296,6 +311,8 @@ def explain(found: Evaluation) -> list[str]:
         c = found.ceiling
         lines.append(f"The raters' ceiling: SRCC {c.srcc.value:.3f}, PLCC {c.plcc.value:.3f}, KRCC {c.krcc.value:.3f}, RMSE {c.rmse:.2f}; "
                      f"two halves of them agree by {c.split_half.value:.3f}.")
+    if not np.isfinite(found.table[["srcc", "srcc_low"]].astype(float)).all(axis=None):
+        lines.append("-: no value, or no interval, where all numbers of the output are alike, in these pictures or in too many of the resamples.")
     for what in sorted(set(found.table.fitted) - {""}): lines.append(f"*: fitted on {what}.")
     return lines + [f"{note}." for note in found.notes]
 

@@ -312,13 +312,15 @@ class Estimate(NamedTuple):
 
 def interval(draws,                    # (b,) what resamples say
              confidence: float = 0.95,
+             value: float | None = None, # of the statistic itself: the interval is widened to hold it, where few groups leave it outside
              ) -> tuple[float, float]: # low, high
-    "The middle of the draws; NaN where most of them are. Raises `BadOption`."
+    "The middle of the draws; NaN where more of them are NaN than lie beyond an end. Raises `BadOption`."
     if not 0 < confidence < 1: raise BadOption("confidence", f"{confidence} is not between 0 and 1")
     draws = np.asarray(draws, dtype=np.float64)
     finite = draws[np.isfinite(draws)]
-    if not finite.size or finite.size < draws.size/2: return np.nan, np.nan
-    return tuple(map(float, np.quantile(finite, (0.5 - confidence/2, 0.5 + confidence/2))))
+    if not finite.size or finite.size < draws.size*(0.5 + confidence/2): return np.nan, np.nan
+    low, high = np.quantile(finite, (0.5 - confidence/2, 0.5 + confidence/2))
+    return (float(low), float(high)) if value is None else (float(np.minimum(low, value)), float(np.maximum(high, value)))
 
 
 def estimate(statistic: Callable,      # srcc, plcc, ...
@@ -327,6 +329,6 @@ def estimate(statistic: Callable,      # srcc, plcc, ...
              confidence: float = 0.95,
              **options,                # of the statistic
              ) -> Estimate:
-    "A statistic with its bootstrap interval, widened to hold the statistic where few groups leave it outside."
-    value, (low, high) = statistic(x, y, **options), interval(statistic(x, y, counts, **options), confidence)
-    return Estimate(value, float(np.minimum(low, value)), float(np.maximum(high, value)))
+    "A statistic with its bootstrap interval, which holds it."
+    value = statistic(x, y, **options)
+    return Estimate(value, *interval(statistic(x, y, counts, **options), confidence, value))

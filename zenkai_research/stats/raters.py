@@ -78,7 +78,7 @@ def ceiling(mos,              # (n,)
     for _ in range(draws):
         whole, one, other = said(1), said(0.5), said(0.5)
         found.append((srcc(truth, whole), plcc(truth, whole), krcc(truth, whole), srcc(one, other)))
-    with_interval = [Estimate(float(np.mean(column)), *interval(column, confidence)) for column in np.transpose(found)]
+    with_interval = [Estimate(value := float(np.mean(column)), *interval(column, confidence, value)) for column in np.transpose(found)]
     return Ceiling(*with_interval[:3], float(np.sqrt(np.mean(error**2))), rho, with_interval[3])
 
 # %% ../../nbs/04_stats/20_raters.ipynb #524b0614

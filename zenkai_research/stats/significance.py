@@ -32,7 +32,7 @@ def compare(x1, x2,                  # (n,) scores of two scorers, both pointing
     "Paired bootstrap of the difference between two scorers."
     value = statistic(x1, y, **options) - statistic(x2, y, **options)
     draws = statistic(x1, y, counts, **options) - statistic(x2, y, counts, **options)
-    low, high = interval(draws, confidence)
+    low, high = interval(draws, confidence, value)
     if not np.isfinite([value, low]).all(): return Comparison(value, np.nan, np.nan, np.nan)
     finite = draws[np.isfinite(draws)]
     tail = min((finite <= 0).sum(), (finite >= 0).sum())
@@ -43,12 +43,12 @@ def difference_p(value1: float, value2: float, # two correlations
                  draws1, draws2,               # (b,) the same in the same resamples
                  units: int,                   # how many pictures or groups were drawn from
                  ) -> float:
-    "Two-sided p-value of the difference of two correlations by its bootstrap standard error after Fisher's transformation; NaN where that is not known."
+    "Two-sided p-value of the difference of two correlations by bootstrap after Fisher's transformation; NaN where over 2.5 % of the draws have no value."
     from scipy.stats import t
     fisher = lambda r: np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
     spread = fisher(np.asarray(draws1, dtype=np.float64)) - fisher(np.asarray(draws2, dtype=np.float64))
     spread = spread[np.isfinite(spread)]
-    if spread.size < max(2, len(draws1)/2) or units < 2 or not np.isfinite([value1, value2]).all(): return np.nan
+    if spread.size < max(2, 0.975*len(draws1)) or units < 2 or not np.isfinite([value1, value2]).all(): return np.nan
     apart, error = fisher(value1) - fisher(value2), spread.std(ddof=1)
     if error < 1e-12: return 1.0 if abs(apart) < 1e-12 else 0.0
     return float(2*t.sf(abs(apart/error), units - 1))
