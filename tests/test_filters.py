@@ -44,6 +44,7 @@ from zenkai_research.filters.selection import select, stored, values_for
 from zenkai_research.filters.technical import diagnose, phrases, thresholds
 from zenkai_research.images import degrade
 from zenkai_research.images.decode import read_image
+from zenkai_research.images.samples import sample_photographs
 from zenkai_research.images.sources import Folder
 from zenkai_research.scoring.library import open_library
 from zenkai_research.storage import catalog
@@ -578,13 +579,46 @@ def test_info_says_scores_in_words(tmp_path, capsys):
     assert main(["score", str(picture), "-s", "noise", "--library", library]) == 0
     capsys.readouterr()
     assert main(["info", str(picture), "--library", library]) == 0
-    assert "diagnosis" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "in words     noise: " in out and "diagnosis" not in out  # which takes the scores of `defects`
     assert main(["info", str(picture), "--library", library, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["diagnosis"]["noise"]
+    told = json.loads(capsys.readouterr().out)
+    assert told["in_words"]["noise"] and told["diagnosis"] is None
     with open_library(library) as lib, lib.database.write() as c:
         c.execute(sa.update(t.scorers).values(fingerprint="0" * 64))
     assert main(["info", str(picture), "--library", library]) == 0
-    assert "diagnosis" not in capsys.readouterr().out
+    assert "in words" not in capsys.readouterr().out
+
+
+def test_info_tells_the_diagnosis_of_the_stored_scores(tmp_path, capsys):
+    from zenkai_research.cli.main import main
+
+    photo = read_image(sample_photographs()["coffee"])
+    black, fine, library = tmp_path / "black.png", tmp_path / "fine.png", str(tmp_path / "library.sqlite")
+    Image.fromarray(photo).save(fine)
+    Image.fromarray(np.full((120, 160, 3), 3, np.uint8)).save(black)
+    assert main(["score", str(tmp_path), "-s", "technical", "--library", library]) == 0
+    told = {}
+    for picture in (black, fine):
+        capsys.readouterr()
+        assert main(["info", str(picture), "--library", library, "--json"]) == 0
+        told[picture] = [one["sentence"] for one in json.loads(capsys.readouterr().out)["diagnosis"]]
+        assert told[picture] == [one.sentence for one in diagnose(picture)]
+    assert any(one.startswith("low_contrast: light and dark lie 0 stops apart") for one in told[black]) and not told[fine]
+    assert main(["info", str(fine), "--library", library]) == 0
+    out = capsys.readouterr().out
+    assert "diagnosis    nothing wrong found" in out and "e-1" not in out.partition("score  ")[2]
+
+
+def test_the_list_of_conditions_fits_and_says_what_its_numbers_are_of(capsys, monkeypatch):
+    from zenkai_research.cli.main import main
+
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["filter", "--list"]) == 0
+    out = " ".join((whole := capsys.readouterr().out).split())
+    assert max(map(len, whole.splitlines())) <= 80
+    assert "Hasler and Suesstrunk" in out and "CIELAB units of other colour in gray" in out and "of 836 reference photographs, none." in out
+    assert "one picture in twelve" in out and f"right {100 * thresholds()['overexposed']['tested_precision']:.0f} %" in out and "79% of the pictures" in out
 
 
 def test_what_is_no_time_tag_or_comparison_is_said():

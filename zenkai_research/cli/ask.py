@@ -25,15 +25,16 @@ def scorers(json: JsonOption = False, markdown: Annotated[bool, typer.Option("--
     from zenkai_research.core.registry import scorers as known
     from zenkai_research.results.exporters import write_table
     from zenkai_research.visualization.terminal import console, output_name
-    table = known()
+    table, out = known(), console()
+    wide = 2 + max(len(output_name(row.scorer, row.output)) for row in table.itertuples())
     if json: return write_table(table, format="json")
     if markdown: return print(_markdown(table), end="")
     for group, outputs in table.groupby("group"):
         print(f"{group or 'others'}\n")
         for row in outputs.itertuples():
             facts = " ".join(filter(None, (row.range, row.unit))), f"{row.better} is better" if row.better in ("higher", "lower") else ""
-            print(f"  {output_name(row.scorer, row.output):<24}{', '.join(filter(None, facts))}")
-            print("\n".join(wrap(row.help, min(console().width, 100), initial_indent=" "*6, subsequent_indent=" "*6)))
+            print(f"  {output_name(row.scorer, row.output):<{wide}}{', '.join(filter(None, facts))}")
+            print("\n".join(wrap(row.help, min(out.width, 100), initial_indent=" "*6, subsequent_indent=" "*6)))
         print()
 
 
@@ -117,10 +118,11 @@ def stats(scorer: ScorerFilter = None, library: LibraryOption = None, json: Json
     """
     from zenkai_research.results.exporters import write_table
     from zenkai_research.visualization.terminal import console, histogram, output_name, summarize, summary_table
-    with opened(library) as lib: table = lib.scores(scorer_names(scorer), unique=True)
+    wanted = scorer_names(scorer)
+    with opened(library) as lib: table, any_scores = lib.scores(wanted, unique=True), bool(lib.outputs())
     summary = summarize(table)
     if json: return write_table(summary, format="json")
-    if not len(summary): print("No scores yet."); return
+    if not len(summary): print(f"There are no scores of {', '.join(wanted)} yet." if wanted and any_scores else "No scores yet."); return
     out = console()
     out.print(summary_table(summary, out.width))
     for (name, output), values in table.groupby(["scorer", "output"], sort=False).value if scorer else ():
@@ -146,7 +148,7 @@ def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A picture, or
     if json:
         facts = dict(path=path, digest=digest, paths=known["paths"] if known else [path], tags=known["tags"] if known else [])
         return print_json(facts | dict(metadata=record and record.to_dict(), scores=known["scores"].to_dict("records") if known else [],
-                                       diagnosis=_phrases(known["scores"]) if known else {},
+                                       **_judged(known),
                                        errors=[dict(stage=row.stage, scorer=row.scorer, reason=row.reason) for row in errors]))
     _print_info(path, digest, record, known, errors)
     if not errors and (known is None or not len(known["scores"])):
@@ -187,20 +189,28 @@ def _print_info(path, digest, record, known, errors):
     if known: lines += [("also at", other) for other in known["paths"] if other != path]
     if known and known["tags"]: lines.append(("tags", ", ".join(known["tags"])))
     lines += [("error", failure(row)) for row in errors]
-    lines += [("diagnosis", f"{name}: {phrase}") for name, phrase in (_phrases(known["scores"]) if known else {}).items()]
+    judged = _judged(known)
+    lines += [("in words", f"{name}: {phrase}") for name, phrase in judged["in_words"].items()]
+    found = judged["diagnosis"]
+    lines += [("diagnosis", one["sentence"]) for one in found or ()] + [("diagnosis", "nothing wrong found")]*(found == [])
     for label, value in lines: print(f"{label:<12} {printable(str(value))}")
     if not known or not len(known["scores"]): return
     table = text_table("score", "value", "unit", "better", right=["value"])
-    for r in known["scores"].itertuples(): table.add_row(output_name(r.scorer, r.output), number_text(r.value), r.unit, r.better)
+    number = lambda value: number_text(0.0 if abs(value) < 1e-9 else value)  # what rounding left
+    for r in known["scores"].itertuples(): table.add_row(output_name(r.scorer, r.output), number(r.value), r.unit, r.better)
     print()
     console().print(table)
 
 
-def _phrases(scores):
-    "Scores of `Library.picture` in words: scorer -> phrase. Numbers of another version than the installed one are not its to describe."
-    from zenkai_research.filters.technical import phrases
-    installed = {name: _fingerprint(name) for name in scores.scorer.unique()}
-    return phrases({f"{row.scorer}.{row.output}": row.value for row in scores.itertuples() if installed[row.scorer] == row.fingerprint})
+def _judged(known):
+    "What the scorers say of their numbers, and the defects found; None where scores are missing and what there is shows no defect."
+    from zenkai_research.filters.technical import diagnose, diagnosed, phrases
+    if known is None: return dict(in_words={}, diagnosis=None)
+    installed = {name: _fingerprint(name) for name in known["scores"].scorer.unique()}  # numbers of another version are not its to describe
+    values = {f"{r.scorer}.{r.output}": r.value for r in known["scores"].itertuples() if r.fingerprint == installed[r.scorer]}
+    decided = [one.test(values) is not None for one in diagnosed().values()]
+    defects = [vars(one) for one in diagnose(values)] if any(decided) else []
+    return dict(in_words=phrases(values), diagnosis=defects or ([] if all(decided) else None))
 
 
 def _fingerprint(name):

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated
 
 import typer
@@ -105,10 +106,10 @@ def _show(lib):
     series = series_table(scores)
     table = text_table(*series, right=[*series][2:])
     for row in series.itertuples(index=False): table.add_row(*row[:2], *(number_text(value, 3) for value in row[2:-1]), row[-1])
-    print("\nDoes each scorer notice what was done? Means of three photographs, from the original to the worst of four strengths,"
-          "\nand how often the diagnosis names what was done:\n")
+    print("\n" + fill("Does each scorer notice what was done? Means of three photographs, from the original to the worst of four strengths, "
+                      "and how often the diagnosis names what was done:", out.width) + "\n")
     out.print(table)
-    print(f"\nThe worst of all {counted(scores.path.nunique(), 'picture')}, which should be those that were spoiled:")
+    print("\n" + fill(f"The worst of all {counted(scores.path.nunique(), 'picture')}, which should be those that were spoiled:", out.width))
     for output in ("defocus", "motion", "noise", "jpeg"): print(f"\nby {output}\n{ranking(_short(lib.top(output, 3, worst=True)))}")
     print(f"\nHow sharpness is distributed:\n{histogram(scores.value[scores.scorer == 'sharpness'], min(out.width, 100))}")
 

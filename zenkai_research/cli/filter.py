@@ -28,13 +28,28 @@ def _listed():
 
 def _print_list(rows):
     from zenkai_research.visualization.terminal import console
-    group = None
+    group, out, wide = None, console(), 2 + max(len(row["name"]) for row in rows)
+    def lines(text, start, margin):
+        width = min(out.width, 100)
+        for line in wrap(printable(text), width, initial_indent=start, subsequent_indent=" "*margin, break_on_hyphens=False): print(line)
+
     for row in rows:
         if row["group"] != group: print(("" if group is None else "\n") + (row["group"] or "others"), end="\n\n")
         group, known = row["group"], row["precision"] is not None
-        print(printable(f"  {row['name']:<18}{row['expression']}"))
+        lines(row["expression"], f"  {row['name']:<{wide}}", wide + 2)
         if known: print(f"      precision {row['precision']:.2f}, recall {row['recall']:.2f}, {100*row['false_alarms']:.1f} % false alarms (held out)")
-        print("\n".join(map(printable, wrap(row["help"], min(console().width, 100), initial_indent=" "*6, subsequent_indent=" "*6))))
+        lines(row["help"], " "*6, 6)
+    print()
+    lines(_closing(), "", 0)
+
+
+def _closing():
+    from zenkai_research.filters.expressions import conditions
+    tested = {name: one.evidence["tested_precision"] for name, one in conditions().items() if "tested_precision" in one.evidence}
+    least = min(tested, key=tested.get, default=None)
+    return ("Precision and recall of defects hold where about one picture in twelve has the defect; where fewer have it, precision is lower." +
+            (f" On photographs of Kodak, of which nothing was learned, the least sure is {least}: right {100*tested[least]:.0f} % of the time."
+             if least else ""))
 
 # %% ../../nbs/88_cli/52_filter.ipynb #8cfc20cb
 SHOWN = 20  # pictures that are listed where no number is given

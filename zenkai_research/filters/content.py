@@ -33,13 +33,25 @@ DEFINED = { # condition -> (text, what it means)
 }
 
 
+_SHARES = { # of `metrics.style` and `metrics.document`, whose lessons say which pictures their shares are of
+    "% of pictures": "% of the reference photographs", "one picture in ten": "one reference photograph in ten",
+    "nine pictures of ten": "nine reference photographs of ten", "no photograph": "of 836 reference photographs, none",
+    "one photograph": "of 836 reference photographs, one",
+}
+
+
+def _sentence(text):
+    for short, said in _SHARES.items(): text = text.replace(short, said)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def conditions() -> dict[str, Condition]:
     "The conditions on content, for the registry; those whose scorers are not installed are left out there."
     from zenkai_research.metrics.style import TAGS
     found = {}
     for tag, parts in TAGS.items():
         name, text = tag.replace(" ", "_").replace("-", "_"), " & ".join(f"{part.output} {part.sign} {part.limit!r}" for part in parts)
-        found[name] = Condition(name, text, "; ".join(part.reason for part in parts).capitalize() + ".", "style")
+        found[name] = Condition(name, text, _sentence("; ".join(part.reason for part in parts)), "style")
     return found | {name: Condition(name, text, help, "content") for name, (text, help) in DEFINED.items()}
 
 # %% ../../nbs/56_filters/20_content.ipynb #f66a1ab5

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['HELP', 'PHRASES', 'DETAILS', 'COMPOSED', 'blurred', 'sharp', 'well_exposed', 'flawless', 'defocused',
            'motion_blurred', 'noisy', 'underexposed', 'overexposed', 'blocky', 'low_contrast', 'hazy', 'banded',
-           'acceptable', 'thresholds', 'conditions', 'Diagnosis', 'phrases', 'diagnose']
+           'acceptable', 'thresholds', 'conditions', 'Diagnosis', 'phrases', 'diagnosed', 'diagnose']
 
 # %% ../../nbs/56_filters/10_technical.ipynb #b07ffa77
 import json
@@ -39,7 +39,8 @@ HELP = {
     "low_contrast": "Flat: little between the darkest and the lightest.",
     "hazy": "A veil of haze over the picture.",
     "banded": "Smooth areas break into visible steps.",
-    "acceptable": "Good enough for most people: a mean opinion score in the upper half of the scale is likelier than not.",
+    "acceptable": "Good enough for most people (a mean opinion score in the upper half of the scale): so are {precision:.0%} of the pictures it picks, "
+                  "and {share:.0%} of all.",
 }
 
 PHRASES = { # output -> how to say its value, and the value's unit
@@ -71,7 +72,8 @@ def conditions() -> dict[str, Condition | str]:
     for name, one in thresholds().items():
         phrase, unit = PHRASES.get(one["output"], (one["output"].removesuffix(".score") + " is {value}", ""))
         text = " & ".join(filter(None, (f"{one['output']} {one['sign']} {one['limit']!r}", one["given"])))
-        found[name] = Condition(name, text, HELP[name], "technical", phrase, unit, DETAILS.get(one["output"], ()), one)
+        help = HELP[name].format(precision=one["precision"], share=one["positives"]/(one["positives"] + one["negatives"]))
+        found[name] = Condition(name, text, help, "technical", phrase, unit, DETAILS.get(one["output"], ()), one)
     for name, (text, help) in COMPOSED.items(): found[name] = Condition(name, text, help, "technical")
     return found
 
@@ -108,10 +110,15 @@ def phrases(values: Mapping,       # "scorer.output" -> value, as `measure` retu
 def _bare(cls): return cls.__new__(cls)  # describes from the numbers alone, so it needs no parameters
 
 
+def diagnosed() -> dict[str, Named]: # name -> condition
+    "The conditions that a diagnosis looks at: all that stand for a defect."
+    return {name: Named(name) for name in thresholds() if name in all_conditions() and name != "acceptable"}
+
+
 def diagnose(picture: str | os.PathLike | bytes | np.ndarray | Mapping, # as for `measure`, or values that are there: `selection.stored(library, path)`
              ) -> list[Diagnosis]:
     "The technical defects of a picture, the surest first. Raises `UnreadableImage`, and `BadOption` for values that decide nothing."
-    named = {name: Named(name) for name in thresholds() if name in all_conditions() and name != "acceptable"}
+    named = diagnosed()
     if not isinstance(picture, Mapping):
         from zenkai_research.scoring.examine import measure
         picture = measure(picture, sorted({scorer for one in named.values() for scorer in one.scorers()}))
@@ -120,8 +127,8 @@ def diagnose(picture: str | os.PathLike | bytes | np.ndarray | Mapping, # as for
     said, found = phrases(picture), []
     for name, one in named.items():
         if not one.test(picture): continue
-        scorer, words = one.leaves()[0].name.partition(".")[0], ""
-        if scorer != "defects": words = said.get(scorer, "")  # which speaks of the worst defect only
+        scorer, _, output = one.leaves()[0].name.partition(".")
+        words = said.get(scorer, "") if output == "score" else ""  # a scorer's words are about its main number
         sentence = f"{name}: {words.partition(': ')[2] or words}" if words else reasons(one, picture, wanted=False)[0]
         found.append(Diagnosis(name, sentence, thresholds()[name]["precision"]))
     return sorted(found, key=lambda one: -one.precision)
