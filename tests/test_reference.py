@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -195,7 +196,8 @@ def test_folders_are_matched_by_name(folders, tmp_path):
         with pytest.raises(BadOption): matched(*wrong)
 
 
-def test_the_command_tells_values_and_what_failed(folders, hub, capsys):
+def test_the_command_tells_values_and_what_failed(folders, hub, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # room for the paths
     before, after = folders
     (after/"a.jpg").write_bytes(b"\xff\xd8\xff")
     Image.fromarray(PHOTOS["rocket"][::2]).save(after/"b.jpg")
@@ -217,3 +219,28 @@ def test_one_pair_that_cannot_be_compared_is_an_error(folders):
     (after/"a.jpg").write_bytes(b"")
     with pytest.raises(UnreadableImage): compare_images(str(before/"a.png"), [str(after/"a.jpg")])
     with pytest.raises(UnknownName): compare_images(str(before/"a.png"), [str(before/"a.png")], ["sim"])
+
+
+def test_the_command_is_short_about_weights_nobody_asked_for(folders, hub, capsys, monkeypatch):
+    before, after = folders
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("HOME", str(hub.parent))
+    compare_images(str(before/"a.png"), [str(after/"a.jpg")])
+    out, err = capsys.readouterr()
+    assert "\nAll: higher is better (psnr in dB)\n" in out and err.count("\n") == 1 and "dists" in err and "--download" in err and len(err) <= 81
+    with pytest.raises(typer.Exit) as end: compare_images(str(before/"a.png"), [str(after/"a.jpg")], ["lpips"])  # no value at all
+    err = capsys.readouterr().err
+    assert end.value.exit_code == 1 and "alexnet-owt" in err and str(hub) not in err and "~" in err
+
+
+def test_what_cannot_be_compared_is_named_once(folders, capsys, tmp_path):
+    before, after = folders
+    (after/"a.jpg").write_bytes((after/"a.jpg").read_bytes()[:300])
+    Image.fromarray(PHOTOS["rocket"][::2]).save(after/"b.jpg")
+    compare_images(str(before), [str(after)], ["psnr"])
+    err = capsys.readouterr().err
+    assert err.count(str(after/"a.jpg")) == 1 and "--resize" in err
+    with pytest.raises(BadOption, match="--resize"): compare_images(str(before/"b.png"), [str(after/"b.jpg")], ["psnr"])
+    (tmp_path/"empty").mkdir()
+    for pair, name in (((tmp_path/"empty", tmp_path/"empty"), "REF"), ((before, tmp_path/"empty"), "DIST")):
+        with pytest.raises(BadOption, match=f"^{name}: "): compare_images(str(pair[0]), [str(pair[1])], ["psnr"])

@@ -6,6 +6,7 @@
 __all__ = ['matched', 'compare_images']
 
 # %% ../../nbs/88_cli/56_compare.ipynb #f178d8f7
+from textwrap import fill
 from typing import Annotated
 
 import typer
@@ -15,12 +16,12 @@ from ..images.locations import printable
 from .options import JsonOption, print_json, say, scorer_names
 
 # %% ../../nbs/88_cli/56_compare.ipynb #21ce4b31
-def _entries(path):
+def _entries(path, what):
     from zenkai_research.images.sources import find_sources
     source = find_sources(path)[0]
     found = list(source.entries())
-    if source.problems and not found: raise BadOption("PATH", f"{printable(path)} cannot be listed: {source.problems[0].reason}")
-    if not found: raise BadOption("PATH", f"there is no picture at {printable(path)}")
+    if source.problems and not found: raise BadOption(what, f"{printable(path)} cannot be listed: {source.problems[0].reason}")
+    if not found: raise BadOption(what, f"there is no picture at {printable(path)}")
     return source.whole, {entry.path[len(source.prefix):].lstrip("/"): entry for entry in found}
 
 
@@ -33,11 +34,11 @@ def matched(reference: str,        # a picture or a folder
             distorted: list[str],  # pictures or folders
             ) -> tuple[list[tuple], list[str]]: # (entry of the reference, entry), what was left out
     "The pairs to compare. Raises `BadOption`."
-    many, references = _entries(reference)
+    many, references = _entries(reference, "REF")
     by_stem, pairs, alone = {}, [], []
     for path, entry in references.items(): by_stem.setdefault(_stem(path), []).append(entry)
     for path in distorted:
-        whole, entries = _entries(path)
+        whole, entries = _entries(path, "DIST")
         for name, entry in entries.items():
             if not whole: name = name.rpartition("/")[2]
             alike = by_stem.get(_stem(name), [])
@@ -67,13 +68,16 @@ def compare_images(reference: Annotated[str, typer.Argument(metavar="REF", help=
             if before[0] is not one: before = one, _decoded(one)  # one reference is read once
             rows.append((one, other, compare(before[1], _decoded(other), names, resize, download)))
         except ZenkaiError as error:
-            if len(pairs) == 1: raise
-            failed.append((other.location, str(error)))
+            if isinstance(error, BadOption) and error.option == "resize": error = BadOption("DIST", f"{error.problem} with --resize")
+            if len(pairs) == 1: raise error
+            failed.append((other.location, getattr(error, "problem", str(error).removeprefix(f"{other.location}: "))))
     failed += [(path, "no reference has its name") for path in alone]
-    if json: return print_json(dict(metrics={name: _about(METRICS[name]) for name in names}, pairs=[_record(*row) for row in rows],
-                                    failures=[dict(path=path, reason=reason) for path, reason in failed]))
-    _print_table(names, rows)
-    for path, reason in failed: say(f"  not compared: {path}: {reason}")
+    if json: print_json(dict(metrics={name: _about(METRICS[name]) for name in names}, pairs=[_record(*row) for row in rows],
+                             failures=[dict(path=path, reason=reason) for path, reason in failed]))
+    else:
+        _print_table(names, rows, bool(metric))
+        for path, reason in failed: say(f"  not compared: {path}: {reason}")
+    if all(isinstance(value, NotMeasurable) for *_, found in rows for value in found.values()): raise typer.Exit(1)  # there is no number
 
 
 def _decoded(entry):
@@ -93,18 +97,29 @@ def _record(one, other, found):
     return dict(reference=one.location, distorted=other.location, values=values, reasons=reasons)
 
 
-def _print_table(names, rows):
-    from zenkai_research.metrics.reference import METRICS
+def _print_table(names, rows, asked):
+    from zenkai_research.metrics.reference import NoWeights
     from zenkai_research.visualization.terminal import console, number_text, text_table
-    reasons = {}
+    reasons, without = {}, {}
     for _, other, found in rows:
         for name, value in found.items():
-            if isinstance(value, NotMeasurable): reasons.setdefault((name, str(value)), []).append(other.location)
+            if isinstance(value, NoWeights) and not asked: without[name] = True
+            elif isinstance(value, NotMeasurable): reasons.setdefault((name, str(value)), []).append(other.location)
     shown = [name for name in names if any(not isinstance(found[name], NotMeasurable) for *_, found in rows)]
     text = lambda value: "-" if isinstance(value, NotMeasurable) else "inf" if value == float("inf") else number_text(value)
     table = text_table("picture", *shown, right=shown)
     for _, other, found in rows: table.add_row(printable(other.location), *(text(found[name]) for name in shown))
     if shown: console().print(table)
-    facts = (f"{name}{f' ({unit})' if (unit := METRICS[name].output.unit) else ''}: {METRICS[name].output.better} is better" for name in shown)
-    if shown: print("\n" + ", ".join(facts))
+    if shown: print("\n" + fill(_legend(shown), console().width))
     for (name, reason), where in reasons.items(): say(f"  no {name}{'' if len(where) == len(rows) else f' of {where[0]}'}: {reason}")
+    if without: say(f"  no {', '.join(without)}: their weights are missing; --download fetches them")
+
+
+def _legend(names):
+    "Which end is better, and the units."
+    from zenkai_research.metrics.reference import METRICS
+    better, units = {}, ", ".join(f"{name} in {METRICS[name].output.unit}" for name in names if METRICS[name].output.unit)
+    for name in names: better.setdefault(METRICS[name].output.better, []).append(name)
+    if len(names) == 1: return f"{names[0]}{f' ({METRICS[names[0]].output.unit})' if units else ''}: {METRICS[names[0]].output.better} is better"
+    text = "; ".join(f"{'All' if len(better) == 1 else ', '.join(some)}: {end} is better" for end, some in better.items())
+    return text + (f" ({units})" if units else "")
