@@ -87,8 +87,10 @@ def test_scorers_are_named_with_commas_or_one_by_one(zenkai, album):
     assert code == 2 and "no scorer is called ''" in err
 
 
-def test_scorers(zenkai):
+def test_scorers(zenkai, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = zenkai("scorers", library=None)
+    assert max(map(len, out.splitlines())) <= 80 and all("  " in line[2:] for line in out.splitlines() if line[:2] == "  " and line[2] != " ")
     assert code == 0 and "sharpness" in out and "higher is better" in out
     code, out, _ = zenkai("scorers", "--json", library=None)
     assert code == 0 and {"scorer", "group", "output", "range", "better", "unit", "help"} == set(json.loads(out)[0])
@@ -243,8 +245,10 @@ def test_demo_ranks_what_was_spoiled_and_knows_it_the_second_time(zenkai, tmp_pa
 
     monkeypatch.setattr(demo, "_SPOILED", ("chelsea",))
     monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setenv("COLUMNS", "80")
     code, out, err = zenkai("demo", "--output", tmp_path / "demo", library=None)
     assert code == 0 and "0 known already" in out and "chelsea noise 4.png" in out and str(tmp_path) in err
+    assert max(map(len, out.partition("Next:")[0].partition("Does each")[2].splitlines())) <= 80
     before = sorted((tmp_path / "demo").rglob("*.*g"))
     code, out, _ = zenkai("demo", "--output", tmp_path / "demo", library=None)
     assert code == 0 and " 0 scored" in out and sorted((tmp_path / "demo").rglob("*.*g")) == before

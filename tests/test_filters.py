@@ -614,9 +614,10 @@ def test_the_list_of_conditions_fits_and_says_what_its_numbers_are_of(capsys, mo
     from zenkai_research.cli.main import main
 
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setitem(expressions._broken, "shiny", "it needs a scorer that is not here")
     assert main(["filter", "--list"]) == 0
     out = " ".join((whole := capsys.readouterr().out).split())
-    assert max(map(len, whole.splitlines())) <= 80
+    assert max(map(len, whole.splitlines())) <= 80 and "\n  shiny\n" in whole
     assert "Hasler and Suesstrunk" in out and "CIELAB units of other colour in gray" in out and "of 836 reference photographs, none." in out
     assert "one picture in twelve" in out and f"right {100 * thresholds()['overexposed']['tested_precision']:.0f} %" in out and "79% of the pictures" in out
 

@@ -30,8 +30,8 @@ def _print_list(rows):
     from zenkai_research.visualization.terminal import console
     group, out, wide = None, console(), 2 + max(len(row["name"]) for row in rows)
     def lines(text, start, margin):
-        width = min(out.width, 100)
-        for line in wrap(printable(text), width, initial_indent=start, subsequent_indent=" "*margin, break_on_hyphens=False): print(line)
+        found = wrap(printable(text), min(out.width, 100), initial_indent=start, subsequent_indent=" "*margin, break_on_hyphens=False)
+        print("\n".join(found) or start.rstrip())  # what cannot be used here has a name, and no expression
 
     for row in rows:
         if row["group"] != group: print(("" if group is None else "\n") + (row["group"] or "others"), end="\n\n")
