@@ -292,7 +292,30 @@ def test_flat_blocks_do_not_count_in_niqe(photo, scorers):
     half[:, 192:] = 255
     found = niqe.features(Frame(half))
     assert np.isnan(found).any(axis=1).reshape(3, 4)[:, 3].all() and np.isfinite(found.reshape(3, 4, 36)[:, :2]).all()
-    assert np.isfinite(scorers["niqe"].measure(Frame(half))).all() and (scorers["niqe"].map(Frame(half))[:, 3] == 0).all()
+    assert np.isfinite(scorers["niqe"].measure(Frame(half))).all() and (scorers["niqe"].map(Frame(half))[:, 12:] == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(191, 287), (192, 288), (130, 500)])
+def test_maps_lie_over_the_whole_picture(shape, photo, scorers):
+    "The spoiled half begins at the same share of the map as of the picture."
+    height, width = shape
+    rgb = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+    blocks = np.arange(height // 96 * (width // 96), dtype=np.float32).reshape(height // 96, -1)
+    field = nss.over_picture(blocks, height, width, 96)
+    for row, value in enumerate(field[0]):
+        assert value == min(int((row + 0.5) * width / field.shape[1] / 96), width // 96 - 1)
+    assert field[-1, -1] == blocks[-1, -1] and scorers["niqe"].map(Frame(rgb)).shape == field.shape == (round(height / 24), round(width / 24))
+    assert scorers["ilniqe"].map(Frame(rgb)).shape == (25, 25)
+
+
+def test_mirroring_changes_no_naturalness(photo, scorers):
+    even = photo[:, :450]  # half of an odd width is not its own mirror image
+    mirrored, features = Frame(np.ascontiguousarray(even[:, ::-1])), brisque.features(Frame(even))
+    assert np.allclose(brisque.features(mirrored), features[brisque.MIRRORED], rtol=2e-3, atol=1e-4)
+    assert scorers["brisque"].measure(mirrored)[0] == pytest.approx(scorers["brisque"].measure(Frame(even))[0], abs=0.2)
+    model = scorers["brisque"].model
+    any_features = np.random.default_rng(0).uniform(model.low, model.high, (200, 36))
+    assert np.abs(model(any_features) - model(any_features[:, brisque.MIRRORED])).max() < 1e-6
 
 
 def test_sums_do_not_depend_on_strips(monkeypatch):
@@ -370,3 +393,9 @@ def test_what_is_said_about_a_picture(scorers, photo):
     said = {name: scorer.describe(scorer.measure(spoiled)) for name, scorer in scorers.items()}
     assert said["niqe"].startswith("unnatural statistics: NIQE") and "noisy" in said["piqe"] and "IL-NIQE" in said["ilniqe"]
     assert get_scorer("brisque").describe([95.0]).startswith("unnatural statistics: BRISQUE 95")
+    for name in ("brisque", "niqe", "ilniqe"):  # what is printed lies outside of the limits printed beside it
+        limit = scorers[name].natural[1]
+        assert scorers[name].describe([limit + 0.4]) == "" and str(limit + 1) in scorers[name].describe([limit + 1.0])
+    for rgb in (np.zeros((60, 60, 3), np.uint8), np.full((60, 60, 3), 130, np.uint8), cv2.GaussianBlur(photo, (0, 0), 30)):
+        values = scorers["piqe"].measure(Frame(rgb))
+        assert values == [100, 0, 0, 0] and scorers["piqe"].describe(values) == "nothing to judge: no block varies enough to draw the eye"
