@@ -447,3 +447,29 @@ def test_no_interval_where_draws_lack_a_value():
     few = np.r_[np.full(25, np.nan), np.linspace(0, 1, 975)]  # as many as an end cuts off
     assert np.isfinite(agreement.interval(few)).all() and np.isnan(agreement.interval(np.r_[np.nan, few[:-1]])).all()
     assert agreement.interval(few, value=2.0)[1] == 2 and agreement.interval(few, value=-1.0)[0] == -1
+
+
+def test_one_huge_value_makes_no_ties():
+    x, y = [1, 3, 2, 4, 1e18], [1, 2, 3, 4, 5]
+    once = np.ones((1, 5))
+    assert srcc(x, y) == pytest.approx(stats.spearmanr(x, y).statistic) == pytest.approx(srcc(x, y, once)[0])
+    assert krcc(x, y) == pytest.approx(stats.kendalltau(x, y).statistic) == pytest.approx(krcc(x, y, 2 * once)[0])
+    assert pairwise_accuracy(x, y) == pytest.approx(0.9) == pytest.approx(pairwise_accuracy(y, x))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 2500])
+def test_pairs_in_strips_are_those_of_the_whole(n):
+    mos, error = np.random.default_rng(0).normal(size=(2, n))
+    error = np.abs(error)
+    apart = np.abs(np.subtract.outer(mos, mos))
+    found = separated(mos, error, 0.3)
+    assert found.dtype == bool and (found == (apart > 0.3) & (apart > stats.norm.ppf(0.975) * np.hypot.outer(error, error))).all()
+    assert (separated(mos) == (apart > 0)).all()
+
+
+def test_letters_do_not_explode():
+    "Unordered p-values can ask for thousands of letters; ordered ones never need more than there are outputs."
+    p = np.where(np.random.default_rng(0).random((80, 80)) < 0.4, 0.01, 0.5)
+    assert significance.letters(p) == ["-"] * 80 and significance.shortened("-") == "-"
+    apart = np.abs(np.subtract.outer(range(80), range(80)))
+    assert len(set("".join(significance.letters(np.where(apart > 10, 0.01, 0.5))))) > 50

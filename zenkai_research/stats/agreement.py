@@ -35,8 +35,9 @@ def resamples(n: int,              # pictures
 FEWEST = 3  # pictures
 
 
-def _statistic(function: Callable) -> Callable:
-    "What all statistics do with their arguments: check them, and answer NaN where there is nothing to measure."
+def _statistic(function: Callable, prepare: Callable | None = None) -> Callable:
+    "What all statistics do with their arguments: check them, prepare them, and answer NaN where there is nothing to measure."
+    prepare = prepare or _tame
     @wraps(function)
     def checked(x, y, counts=None, **options):
         x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
@@ -45,9 +46,19 @@ def _statistic(function: Callable) -> Callable:
         if weights.ndim != 2 or weights.shape[1] != y.size: raise BadOption("counts", f"their shape is {weights.shape}, not (draws, {y.size})")
         found = np.full(len(weights), np.nan)
         if y.size >= FEWEST and np.isfinite(x).all() and np.isfinite(y).all():
-            with np.errstate(all="ignore"): found = function(_tame(x), _tame(y), weights, **options)
+            with np.errstate(all="ignore"): found = function(prepare(x), prepare(y), weights, **options)
         return float(found[0]) if counts is None else found
     return checked
+
+
+def _rank_statistic(function: Callable) -> Callable:
+    "The same for what looks at the order only: one huge value must not make ties of the others, so ranks stand for the values."
+    return _statistic(function, _mid_ranks)
+
+
+def _mid_ranks(values):
+    from scipy.stats import rankdata
+    return rankdata(values)
 
 
 def _tame(values):
@@ -88,7 +99,7 @@ def _strips(counts): # a few resamples at a time stay in the cache
     return (counts[start:start + rows] for start in range(0, len(counts), rows))
 
 
-@_statistic
+@_rank_statistic
 def srcc(x, y, counts=None):
     "Spearman's rank correlation coefficient, with mid-ranks for ties: a number, or one a resample."
     ranks_x, ranks_y, found = _ranking(x), _ranking(y), []
@@ -119,7 +130,7 @@ def _tied(values, counts):
 def _once(counts): return len(counts) == 1 and (counts == 1).all()
 
 
-@_statistic
+@_rank_statistic
 def krcc(x, y, counts=None):
     "Kendall's rank correlation coefficient tau-b: a number, or one a resample."
     if _once(counts):
@@ -266,10 +277,15 @@ def separated(mos,                     # (n,)
     "The pairs of pictures that people tell apart."
     from scipy.stats import norm
     if not 0 < confidence < 1: raise BadOption("confidence", f"{confidence} is not between 0 and 1")
-    mos = np.asarray(mos, dtype=np.float64)
-    apart = np.abs(np.subtract.outer(mos, mos))
-    if error is None: return apart > least
-    return (apart > least) & (apart > norm.ppf(0.5 + confidence/2)*np.hypot.outer(*[np.asarray(error, dtype=np.float64)]*2))
+    mos, z = np.asarray(mos, dtype=np.float64), norm.ppf(0.5 + confidence/2)
+    error = None if error is None else np.asarray(error, dtype=np.float64)
+    found, rows = np.empty((mos.size,)*2, bool), max(1, 2**20//max(mos.size, 1))
+    for start in range(0, mos.size, rows):  # a byte a pair, and no more
+        here = slice(start, start + rows)
+        apart = np.abs(np.subtract.outer(mos[here], mos))
+        found[here] = apart > least
+        if error is not None: found[here] &= apart > z*np.hypot.outer(error[here], error)
+    return found
 
 
 def pairwise_accuracy(x,                     # (n,) scores, higher for better
@@ -281,7 +297,7 @@ def pairwise_accuracy(x,                     # (n,) scores, higher for better
     return _accuracy(x, mos, counts, pairs=separated(mos) if pairs is None else np.asarray(pairs))
 
 
-@_statistic
+@_rank_statistic
 def _accuracy(x, y, counts=None, pairs=None):
     if pairs.shape != (y.size, y.size): raise BadOption("pairs", f"their shape is {pairs.shape}, not ({y.size}, {y.size})")
     order = lambda here: np.sign(np.subtract.outer(x[here], x), dtype=np.float32)*np.sign(np.subtract.outer(y[here], y), dtype=np.float32)

@@ -148,7 +148,10 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def letters(p,                    # (k, k) p-values of all pairs, adjusted already, the best scorer first; NaN: not separated
             level: float = 0.05,
             ) -> list[str]:       # k texts, such as "a", "ab", "b"
-    "Compact letter display: two share a letter where their p-value is not below the level. After 52 letters come `a1`, `b1`... Raises `BadOption`."
+    """Compact letter display: two share a letter where their p-value is not below the level. After 52 letters come `a1`, `b1`... Raises `BadOption`.
+
+    P-values that follow no order can ask for thousands of letters. Where it were more than two an output, and more than 52, every text is `-`.
+    """
     p = np.asarray(p, dtype=np.float64)
     if p.ndim != 2 or p.shape[0] != p.shape[1]: raise BadOption("p", f"its shape is {p.shape}, not that of a square matrix")
     groups = [frozenset(range(len(p)))] if len(p) else []
@@ -156,6 +159,7 @@ def letters(p,                    # (k, k) p-values of all pairs, adjusted alrea
         split = {group - {one} for group in groups if group.issuperset(pair) for one in pair}
         groups = [group for group in groups if not group.issuperset(pair)]
         groups += [group for group in split if not any(group < other for other in (*groups, *split)) and group not in groups]
+        if len(groups) > max(52, 2*len(p)): return ["-"]*len(p)
     groups.sort(key=sorted)
     name = lambda i: _ALPHABET[i % 52] + (str(i//52) if i >= 52 else "")
     return ["".join(name(i) for i, group in enumerate(groups) if one in group) for one in range(len(p))]
