@@ -75,7 +75,6 @@ def test_labels_by_named_columns(tmp_path):
         ("image,mos,std\na,1,1\nb,2,-1\nc,3,1\n", {}, "column std, row 2: below 0"),
         ("image,mos,n\na,1,1\nb,2,1\nc,3,0\n", {}, "column n, row 3: below 1"),
         ("image,mos\na,1\nb,2\nc,3\n", {"mos": "stars"}, "no column 'stars'"),
-        ("image,mos\na,1\nb,2\nc,3\n", {"raters": 0}, "raters, row 1: below 1"),
     ],
 )
 def test_bad_labels_say_where(tmp_path, text, options, words):
@@ -375,3 +374,178 @@ def test_a_score_of_one_picture_has_no_interval_and_dashes_are_explained():
     [line] = [line for line in markdown(found).splitlines() if "`flat.score`" in line]
     assert "| - | - |" in line and any(line.startswith("-: ") for line in evaluation.explain(found))
     assert not any(line.startswith("-: ") for line in evaluation.explain(evaluate(scored(labels, good__score=labels.mos), labels, draws=100, progress=False)))
+
+
+# Labels as they come
+
+
+RATED = "\n".join(f"{i}.jpg,{v}" for i, v in enumerate((3.0, 1.5, 4.0, 2.0)))
+
+
+def labels_from(tmp_path, text, **options):
+    (tmp_path / "labels.csv").write_text(text)
+    return read_labels(tmp_path / "labels.csv", **options)
+
+
+@pytest.mark.parametrize("name", ["dmos", "DMOS"])
+def test_differential_scores_are_turned(tmp_path, name):
+    labels = labels_from(tmp_path, f"image,{name}\n{RATED}\n")
+    assert labels.mos.tolist() == [-3, -1.5, -4, -2]
+    good = [-3.0, -1.5, -4.0, -2.0]
+    found = evaluate(scored(labels, a__score=good), labels, {"a.score": "higher"}, draws=100, progress=False)
+    assert found.table.srcc[0] == pytest.approx(1) and any("dmos: higher is worse, so it was turned" in line for line in evaluation.explain(found))
+    plain = labels_from(tmp_path, f"image,MOS\n{RATED}\n")
+    assert plain.mos.tolist() == [3, 1.5, 4, 2] and not plain.attrs.get("notes")
+    assert labels_from(tmp_path, f"image,{name}\n{RATED}\n", mos=name).mos[0] == -3
+
+
+def test_commas_at_the_end_shift_no_column(tmp_path):
+    for text in ("image,mos\n" + RATED.replace("\n", ",\n") + ",\n", "image,mos,\n" + RATED.replace("\n", ",\n") + ",\n", "image,mos\n" + RATED + ",\n"):
+        found = labels_from(tmp_path, text)
+        assert found.picture.tolist() == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"] and found.mos.tolist() == [3, 1.5, 4, 2]
+    for text in ("image,mos\n" + RATED.replace("\n", ",x\n") + ",x\n", "image,mos\n" + RATED + ",x\n"):
+        with pytest.raises(BadOption, match=r"row \d: it has 3 values for 2 columns"):
+            labels_from(tmp_path, text)
+
+
+def test_words_for_missing_are_names_too(tmp_path):
+    found = labels_from(tmp_path, "image,mos,sd,scene\nNA,1,NA,NA\nNone,2,N/A,null\nnull,3,null,None\nd,nan,2,\ne,,1,x\n")
+    assert found.picture.tolist() == ["NA", "None", "null", "d", "e"] and found.group.tolist() == ["NA", "null", "None", None, "x"]
+    assert found.mos.isna().tolist() == [False] * 3 + [True] * 2 and found.mos_std.isna().tolist() == [True] * 3 + [False] * 2
+
+
+@pytest.mark.parametrize("number", [0, -2, 0.5, float("nan"), float("inf")])
+def test_a_wrong_number_of_raters_is_no_column(tmp_path, number):
+    with pytest.raises(BadOption, match=r"^raters: \S+ is (below 1|no number)"):
+        labels_from(tmp_path, f"image,mos\n{RATED}\n", raters=number)
+
+
+def test_a_picture_counts_once(tmp_path):
+    labels = labels_from(tmp_path, "image,mos\ni.jpg,5\n./i.jpg,1\np/i.jpg,2\ni,3\na.jpg,1\nb.jpg,2\n")
+    scores = pd.DataFrame([(f"/p/{n}.jpg", n, "s", "score", v) for n, v in (("i", 5.0), ("a", 1.0), ("b", 2.0))],
+                          columns=["path", "digest", "scorer", "output", "value"])  # fmt: skip
+    kept, wide, notes = align(scores, labels)
+    assert kept.picture.tolist() == ["i.jpg", "a.jpg", "b.jpg"] and kept.mos.tolist() == [5, 1, 2] and wide["s.score"].tolist() == [5, 1, 2]
+    assert notes == ["3 labels name a picture that another label names: ./i.jpg, p/i.jpg, i"]
+
+
+def test_what_changes_the_meaning_of_pairs_is_said():
+    labels = labelled(30)
+    scores = scored(labels, a__score=labels.mos)
+    labels.loc[3, "mos_std"] = np.nan
+    found = evaluate(scores, labels, draws=100, progress=False)
+    assert found.ceiling is None and found.notes[0].startswith("1 of the pictures have no spread or number of ratings")
+    assert evaluate(scores, labels.assign(mos_std=np.nan), draws=100, progress=False).notes == []
+    assert evaluate(scores, labelled(30, group="x"), draws=100, progress=False).notes == ["all pictures are in one group, so groups are ignored"]
+
+
+def test_too_many_pairs_are_refused(monkeypatch):
+    labels = labelled(30)
+    scores = scored(labels, a__score=labels.mos)
+    monkeypatch.setattr(evaluation, "MOST_PAIRED", 29)
+    found = evaluate(scores, labels, draws=100, progress=False)
+    assert np.isnan(found.separated) and np.isnan(found.table.pairwise[0]) and found.table.srcc[0] == pytest.approx(1)
+    assert "more than 29 pictures" in found.notes[0] and "nan" not in markdown(found) and "order of the" not in markdown(found)
+
+
+def test_whole_paths_accents_and_capitals():
+    paths = {"/a/i.jpg": "1", "/z/a/i.jpg": "2", "/a/Caf\u00e9.PNG": "3", "/b/\u0399\u0301.png": "4", "/x/T.jpg": "5", "/y/t.JPG": "6"}
+    names = ["/a/i.jpg", "a/i.jpg", "Cafe\u0301.PNG", "cafe\u0301.png", "\u038a.png", "t.jpg", "T", "t"]
+    found, several = match_pictures(names, paths)
+    assert found == {"/a/i.jpg": "/a/i.jpg", "Cafe\u0301.PNG": "/a/Caf\u00e9.PNG", "cafe\u0301.png": "/a/Caf\u00e9.PNG", "\u038a.png": "/b/\u0399\u0301.png",
+                     "T": "/x/T.jpg", "t": "/y/t.JPG"}  # fmt: skip
+    assert several == ["a/i.jpg", "t.jpg"]
+
+
+# The command, before and after the work
+
+
+def test_candidates_are_those_that_match():
+    from zenkai_research.cli.evaluate import _candidates
+
+    places = ["/p/x/1.jpg", "/p/y/1.jpg", "/p/2.JPG", "/p/11.jpg", "/p/Caf\u00e9.png"]
+    for names in (["1.jpg"], ["1"], ["./x/1.jpg", "2.jpg"], ["cafe\u0301"], ["9"], []):
+        assert _candidates(names, places) == [place for place in places if any(match_pictures([name], {place: place})[0] for name in names)]
+
+
+def test_thumbnails_beside_the_pictures_do_not_matter(run, album, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "photos" / "thumbs").mkdir(parents=True)
+    for name in ("chelsea.png", "coffee.png", "rocket.jpg"):
+        [path] = album.rglob(name)
+        shutil.copy(path, tmp_path / "photos")
+        Image.open(path).resize((64, 48)).save(tmp_path / "photos" / "thumbs" / name)
+    (tmp_path / "few.csv").write_text("image,mos\nchelsea,1\ncoffee.png,2\nrocket.jpg,3\nthumbs/rocket.jpg,4\n")
+    out, _ = run("--scorer", "noise", "--images", tmp_path / "photos", "--json", labels=tmp_path / "few.csv")
+    found = json.loads(out)
+    assert found["pictures"] == 4 and not any("fit" in note for note in found["notes"])
+
+
+def test_nothing_is_scored_for_a_report_that_cannot_be_written(run, album, tmp_path, monkeypatch):
+    from zenkai_research.scoring.library import Library
+
+    monkeypatch.setattr(Library, "score", lambda *_, **__: pytest.fail("it scored"))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(BadOption, match="cannot make the folder"):
+        run("--scorer", "noise", "--output", tmp_path / "file")
+
+
+def test_reports_without_a_figure_and_through_links(tmp_path):
+    from zenkai_research.cli.evaluate import _write
+    from zenkai_research.visualization.plots import agreement_plot, save_figure
+
+    labels = labelled(20)
+    flat = evaluate(scored(labels, flat__score=np.ones(20)), labels, draws=100, progress=False)
+    (tmp_path / "target.md").write_text("old")
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "agreement.md").symlink_to(tmp_path / "target.md")
+    assert "svg" not in _write(flat, tmp_path / "report", "title")
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["agreement.csv", "agreement.md"]
+    assert (tmp_path / "report" / "agreement.md").is_symlink() and "svg" not in (tmp_path / "target.md").read_text()
+    (tmp_path / "link.svg").symlink_to(tmp_path / "target.svg")
+    assert save_figure(agreement_plot(evaluate(scored(labels, a__score=labels.mos), labels, draws=100, progress=False)), tmp_path / "link.svg").is_symlink()
+    assert (tmp_path / "target.svg").read_text().startswith("<?xml")
+
+
+# The commands beside it
+
+
+IMPOSSIBLE = [["--output", "LIST.xlsx"], ["--output", "/no/such/folder/list.csv"], ["--keep-tag", "x", "--reject-tag", "x"], ["--keep-tag", " "]]
+
+
+@pytest.mark.parametrize("options", IMPOSSIBLE)
+def test_filter_neither_scores_nor_tags_for_an_impossible_order(album, tmp_path, options):
+    from zenkai_research.cli.filter import filter as command
+
+    app = typer.Typer(rich_markup_mode=None)
+    app.command()(command)
+    run = lambda *arguments: app([*map(str, arguments), "--library", str(tmp_path / "new.sqlite")], standalone_mode=False)
+    with pytest.raises(BadOption):
+        run("noise < 4", album, "--reject-tag", "bad", *options)
+    assert not (tmp_path / "new.sqlite").exists()
+
+
+def test_filter_makes_no_library_of_nothing(tmp_path):
+    from zenkai_research.cli.filter import filter as command
+
+    app = typer.Typer(rich_markup_mode=None)
+    app.command()(command)
+    (tmp_path / "empty").mkdir()
+    for place, kind in ((tmp_path / "empty", BadOption), (tmp_path / "mistyped", UnusableSource)):
+        with pytest.raises(kind):
+            app(["noise < 4", str(place), "--library", str(tmp_path / "new.sqlite")], standalone_mode=False)
+    assert not (tmp_path / "new.sqlite").exists()
+
+
+def test_two_references_of_one_name(album, tmp_path):
+    from zenkai_research.cli.compare import _matched, matched
+
+    for folder, names in (("before", ["a.jpg", "a.png", "b.png"]), ("after", ["a.webp", "b.jpg", "c.jpg"])):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).write_bytes(b"")
+    pairs, alone = _matched(str(tmp_path / "before"), [str(tmp_path / "after")])
+    assert len(pairs) == 1 and [why for _, why in sorted(alone.items())] == ["several references are called so", "no reference has its name"]
+    with pytest.raises(BadOption, match="REF: several references are called so: a$"):
+        matched(str(tmp_path / "before"), [str(tmp_path / "after" / "a.webp")])

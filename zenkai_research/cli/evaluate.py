@@ -19,20 +19,29 @@ from .options import JsonOption, LibraryOption, counted, failure_lines, hint, pr
 
 # %% ../../nbs/88_cli/50_evaluate.ipynb #481d0acd
 def _labelled(images, labels):
-    "What has to be scored: the labelled pictures below a place. Raises `BadOption`, `UnusableSource`."
-    from zenkai_research.analysis.evaluation import match_pictures
+    """What has to be scored, which is the labelled pictures below a place; and the labels, with full names where only those are clear.
+
+    Raises `BadOption`, `UnusableSource`.
+    """
+    from zenkai_research.analysis.evaluation import match_pictures, plain
     from zenkai_research.images.sources import find_sources
-    if is_url(images): return find_sources(images)
-    places = {entry.location: entry.location for source in find_sources(images) for entry in source.entries()}
-    found, several = match_pictures(labels.picture, places)
-    chosen = dict.fromkeys([*found.values(), *_candidates(several, places)])
+    if is_url(images): return find_sources(images), labels
+    places = {entry.location: entry.path[len(source.prefix):] for source in find_sources(images) for entry in source.entries()}
+    found, several = match_pictures(labels.picture, {place: place for place in places})
+    tops = {}
+    for place, name in places.items():
+        for end in {plain(name), plain(os.path.splitext(name)[0])}: tops.setdefault(end, []).append(place)
+    direct = {name: tops[plain(name)][0] for name in several if len(tops.get(plain(name), [])) == 1}  # thumbnails in a folder beside do not matter
+    chosen = dict.fromkeys([*found.values(), *direct.values(), *_candidates([name for name in labels.picture if name not in {**found, **direct}], places)])
     if not chosen: raise BadOption("--images", f"none of the {counted(len(labels), 'labelled picture')}, such as {labels.picture[0]}, is in {images}")
-    return find_sources(list(chosen))
+    return find_sources(list(chosen)), labels.assign(picture=labels.picture.map(lambda name: direct.get(name, name)))
 
 
-def _candidates(names, places): # what copies of one picture are is only known when they are read
-    from zenkai_research.analysis.evaluation import match_pictures
-    return [place for place in places for name in names if match_pictures([name], {place: place})[0]] if names else []
+def _candidates(names, places):
+    "All places that a name may mean: what copies of one picture are is only known when they are read."
+    from zenkai_research.analysis.evaluation import ends, plain
+    wanted = {plain(name).casefold() for name in names}
+    return [place for place in places if any(end.casefold() in wanted for end in ends(place))] if wanted else []
 
 
 def _names(given):
@@ -67,22 +76,35 @@ def agreement_table(found,           # an `analysis.evaluation.Evaluation`
     return table
 
 # %% ../../nbs/88_cli/50_evaluate.ipynb #f4be3699
-def _write(found, output, title):
-    "agreement.csv, agreement.md and agreement.svg in a folder, each whole or not at all. Raises `BadOption`."
-    from zenkai_research.analysis.evaluation import markdown
-    from zenkai_research.results.exporters import write_table
-    from zenkai_research.visualization.plots import agreement_plot, save_figure
+def _folder(output):
+    "The folder to write to, made where there is none. Raises `BadOption`."
     target = Path(os.path.expanduser(output))
     try: target.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise BadOption("output", f"cannot make the folder {target}: {e.strerror or e}") from e
+    if not os.access(target, os.W_OK): raise BadOption("output", f"the folder {target} cannot be written to")
+    return target
+
+
+def _write(found, target, title):
+    """agreement.csv, agreement.md and agreement.svg in a folder, each whole or not at all; their names. Raises `BadOption`.
+
+    Where no output has a value there is nothing to draw, and so no figure.
+    """
+    from zenkai_research.analysis.evaluation import markdown
+    from zenkai_research.results.exporters import write_table
+    from zenkai_research.visualization.plots import agreement_plot, save_figure
+    drawn = bool(found.table.srcc.notna().any())
     write_table(found.table, target/"agreement.csv")
-    save_figure(agreement_plot(found), target/"agreement.svg")
-    partial = target/f".agreement.md.{os.getpid()}.partial"
+    if drawn: save_figure(agreement_plot(found), target/"agreement.svg")
+    document = Path(os.path.realpath(target/"agreement.md"))
+    partial = document.with_name(f".agreement.md.{os.getpid()}.partial")
     try:
-        partial.write_text(f"# {title}\n\n![](agreement.svg)\n\n{markdown(found)}", encoding="utf-8", errors="backslashreplace")
-        os.replace(partial, target/"agreement.md")
-    except OSError as e: raise BadOption("output", f"cannot write {target/'agreement.md'}: {e.strerror or e}") from e
+        figure = "![](agreement.svg)\n\n" if drawn else ""
+        partial.write_text(f"# {title}\n\n{figure}{markdown(found)}", encoding="utf-8", errors="backslashreplace")
+        os.replace(partial, document)
+    except OSError as e: raise BadOption("output", f"cannot write {document}: {e.strerror or e}") from e
     finally: partial.unlink(missing_ok=True)
+    return "agreement.csv, agreement.md and agreement.svg" if drawn else "agreement.csv and agreement.md"
 
 # %% ../../nbs/88_cli/50_evaluate.ipynb #cecdae5c
 def _option(*names, help, metavar="COLUMN", **more): return typer.Option(*names, metavar=metavar, show_default=False, help=help, **more)
@@ -115,16 +137,18 @@ def evaluate(labels: Annotated[str, _option("--labels", metavar="FILE", help="A 
     known = read_labels(labels, picture, mos, std, _number(raters), group)
     run, looked_at = _names(scorer)
     wanted = list(resolve(run).values())
-    sources = _labelled(images or os.path.dirname(os.path.abspath(os.path.expanduser(labels))), known)
+    sources, known = _labelled(images or os.path.dirname(os.path.abspath(os.path.expanduser(labels))), known)
+    target = None if output is None else _folder(output)
     with open_library(library) as lib:
         report = lib.score(sources, wanted, threads)
         failed = lib.errors()[lambda errors: errors.run == report.run]
         places = {entry.location for source in sources for entry in source.entries()}
         scores, better = lib.scores(looked_at), {f"{o.scorer}.{o.output}": o.better for o in lib.outputs(looked_at)}
     found = compare(scores[scores.path.isin(places)], known, better, _fitted(run), draws=draws)
-    if output is not None: _write(found, output, f"Agreement with {os.path.basename(labels)}")
+    written = "" if target is None else _write(found, target, f"Agreement with {os.path.basename(labels)}")
     if json: return print_json({**found.to_dict(), "failures": failed[["path", "stage", "scorer", "reason"]].to_dict("records")})
-    _say(found, failed, library, output)
+    _say(found, failed, library)
+    if written: say(f"{written} are in {output}")
 
 
 def _number(text):
@@ -132,7 +156,7 @@ def _number(text):
     except ValueError: return text
 
 # %% ../../nbs/88_cli/50_evaluate.ipynb #0d9a7018
-def _say(found, failed, library, output):
+def _say(found, failed, library):
     from zenkai_research.analysis.evaluation import explain
     from zenkai_research.visualization.terminal import console
     out = console()
@@ -142,4 +166,3 @@ def _say(found, failed, library, output):
     for line in lines: out.print(line, soft_wrap=False)
     for line in failure_lines(failed[:10]): say("  failed:", line)
     if len(failed) > 10: say(f"  and {len(failed) - 10} more: zenkai errors{hint(library)}")
-    if output is not None: say(f"agreement.csv, agreement.md and agreement.svg are in {output}")

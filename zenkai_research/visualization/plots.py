@@ -110,11 +110,12 @@ def save_figure(figure,
     target = Path(os.path.expanduser(file))
     kind = target.suffix[1:].lower()
     if kind not in ("svg", "pdf", "png"): raise BadOption("output", f"{target} is none of .svg, .pdf, .png")
-    partial = target.with_name(f".{target.name[:100]}.{os.getpid()}.partial")
+    whole = Path(os.path.realpath(target))  # what a link points to is written, and the link stays
+    partial = whole.with_name(f".{target.name[:100]}.{os.getpid()}.partial")
     dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
     try:
         with rc_context({"svg.hashsalt": "zenkai"}): figure.savefig(partial, format=kind, dpi=160, metadata=dated)
-        os.replace(partial, target)
+        os.replace(partial, whole)
     except OSError as e: raise BadOption("output", f"cannot write {target}: {e.strerror or e}") from e
     finally: partial.unlink(missing_ok=True)
     return target
