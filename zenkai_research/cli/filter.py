@@ -14,6 +14,7 @@ import typer
 from ..core.errors import BadOption
 from ..images.locations import printable
 from .options import JsonOption, LibraryOption, counted, failure_lines, library_exists, opened, print_json, say
+from .score import _nothing
 
 # %% ../../nbs/88_cli/52_filter.ipynb #7140ce00
 def _listed():
@@ -76,17 +77,23 @@ def filter(expression: Annotated[str | None, typer.Argument(metavar="EXPRESSION"
     Example: zenkai filter 'sharp & ~overexposed & noise < 4' ~/Pictures --reject-tag bad
     """
     from zenkai_research.filters.parsing import parse
-    from zenkai_research.filters.selection import DECISIONS, select
-    from zenkai_research.results.exporters import write_table
+    from zenkai_research.filters.selection import DECISIONS, _words, select
+    from zenkai_research.images.sources import find_sources
+    from zenkai_research.results.exporters import check_output, write_table
     to_file = output is not None or format is not None
     if json and to_file: raise BadOption("--json", "it writes to standard output; for a file use --output with --format json")
     if list: return print_json(_listed()) if json else _print_list(_listed())
     if not expression: raise BadOption("EXPRESSION", "say what to keep, such as 'sharp & ~overexposed'; zenkai filter --list shows the names there are")
     if show not in (*DECISIONS, "all"): raise BadOption("--show", f"{show!r} is none of {', '.join(DECISIONS)}, all")
-    if not library_exists(library): parse(expression)  # a slip of the pen makes no library
+    if to_file: check_output(output, format)  # nothing is scored or tagged for an order that cannot be carried out
+    _words(keep_tag, reject_tag)
+    sources = find_sources(paths) if paths else None
+    if not library_exists(library):
+        parse(expression)  # a slip of the pen makes no library
+        if sources and _nothing(sources): raise BadOption("PATH", _NOWHERE)
     with _opened(library, paths) as lib:
         wanted = parse(expression, lib)
-        if paths: _score(lib, paths, wanted.scorers())
+        if sources: _score(lib, sources, wanted.scorers())
         rows = n if n or json or to_file else SHOWN
         table = select(lib, wanted, keep_tag, reject_tag, None if show == "all" else show, rows, paths or None)
     counts = table.attrs["counts"]
@@ -101,10 +108,13 @@ def _opened(library, paths):
     return open_library(library) if paths else opened(library)
 
 
-def _score(lib, paths, scorers):
+_NOWHERE = "no pictures were found there"
+
+
+def _score(lib, sources, scorers):
     "Score what is not scored yet, and say what failed."
-    report = lib.score(paths, scorers)
-    if not report.found: raise BadOption("PATH", "no pictures were found there")
+    report = lib.score(sources, scorers)
+    if not report.found: raise BadOption("PATH", _NOWHERE)
     failed = lib.errors()[lambda errors: errors.run == report.run]
     for line in failure_lines(failed[:10]): say("  failed:", line)
     if len(failed) > 10: say(f"  and {len(failed) - 10} more")
