@@ -30,12 +30,21 @@ def _stem(path):
     return folder + slash + (name[:dot] if (dot := name.rfind(".")) > 0 else name)
 
 
+_NAMELESS = "no reference has its name"
+
+
 def matched(reference: str,        # a picture or a folder
             distorted: list[str],  # pictures or folders
             ) -> tuple[list[tuple], list[str]]: # (entry of the reference, entry), what was left out
     "The pairs to compare. Raises `BadOption`."
+    pairs, alone = _matched(reference, distorted)
+    return pairs, list(alone)
+
+
+def _matched(reference, distorted):
+    "The pairs, and why the others have none."
     many, references = _entries(reference, "REF")
-    by_stem, pairs, alone = {}, [], []
+    by_stem, pairs, alone = {}, [], {}
     for path, entry in references.items(): by_stem.setdefault(_stem(path), []).append(entry)
     for path in distorted:
         whole, entries = _entries(path, "DIST")
@@ -43,9 +52,12 @@ def matched(reference: str,        # a picture or a folder
             if not whole: name = name.rpartition("/")[2]
             alike = by_stem.get(_stem(name), [])
             partner = next(iter(references.values())) if not many else references.get(name) or (alike[0] if len(alike) == 1 else None)
-            if partner is None: alone.append(entry.location)
+            if partner is None: alone[entry.location] = "several references are called so" if alike else _NAMELESS
             elif partner.location != entry.location or not many: pairs.append((partner, entry))
-    if not pairs: raise BadOption("DIST", f"none of its pictures is called like one in {printable(reference)}")
+    if not pairs:
+        for path, why in alone.items():
+            if why != _NAMELESS: raise BadOption("REF", f"{why}: {printable(_stem(path).rpartition('/')[2])}")
+        raise BadOption("DIST", f"none of its pictures is called like one in {printable(reference)}")
     return pairs, alone
 
 # %% ../../nbs/88_cli/56_compare.ipynb #46ddc952
@@ -62,7 +74,7 @@ def compare_images(reference: Annotated[str, typer.Argument(metavar="REF", help=
     """
     from zenkai_research.metrics.reference import METRICS, compare, known
     names, rows, failed, before = known(scorer_names(metric)), [], [], (None, None)
-    pairs, alone = matched(reference, distorted)
+    pairs, alone = _matched(reference, distorted)
     for one, other in pairs:
         try:
             if before[0] is not one: before = one, _decoded(one)  # one reference is read once
@@ -71,7 +83,7 @@ def compare_images(reference: Annotated[str, typer.Argument(metavar="REF", help=
             if isinstance(error, BadOption) and error.option == "resize": error = BadOption("DIST", f"{error.problem} with --resize")
             if len(pairs) == 1: raise error
             failed.append((other.location, getattr(error, "problem", str(error).removeprefix(f"{other.location}: "))))
-    failed += [(path, "no reference has its name") for path in alone]
+    failed += alone.items()
     if json: print_json(dict(metrics={name: _about(METRICS[name]) for name in names}, pairs=[_record(*row) for row in rows],
                              failures=[dict(path=path, reason=reason) for path, reason in failed]))
     else:
