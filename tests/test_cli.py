@@ -426,3 +426,15 @@ def test_interrupted_it_says_so_and_goes_on_the_next_time(tmp_path):
     again = command(*arguments, text=True)
     report = json.loads(again.stdout)
     assert again.returncode == 0 and report["known"] == kept and report["scored"] == 260 - kept and stored() == 260
+
+
+def test_a_picture_without_a_value_is_said_to_be_none(zenkai, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (60, 50)).save(tmp_path / "small.png")
+    code, out, err = zenkai("score", tmp_path / "small.png", "-s", "niqe")
+    assert code == 0 and "0 scored" in out and "1 without some value" in out
+    assert "niqe: its shorter side is 50 px" in zenkai("errors")[1] and "niqe" not in zenkai("errors", "--json")[1]
+    code, out, err = zenkai("info", tmp_path / "small.png")
+    assert "no value     niqe: its shorter side is 50 px" in out and "make them" not in err
+    assert "NIQE needs 96" in json.loads(zenkai("info", tmp_path / "small.png", "--json")[1])["unmeasured"]["niqe"]

@@ -607,7 +607,7 @@ def test_info_tells_the_diagnosis_of_the_stored_scores(tmp_path, capsys):
     assert any(one.startswith("low_contrast: light and dark lie 0 stops apart") for one in told[black]) and not told[fine]
     assert main(["info", str(fine), "--library", library]) == 0
     out = capsys.readouterr().out
-    assert "diagnosis    nothing wrong found" in out and "e-1" not in out.partition("score  ")[2]
+    assert "diagnosis    nothing plainly wrong" in out and "e-1" not in out.partition("score  ")[2]
 
 
 def test_the_list_of_conditions_fits_and_says_what_its_numbers_are_of(capsys, monkeypatch):

@@ -75,9 +75,13 @@ def errors(library: LibraryOption = None, json: JsonOption = False):
 
     Example: zenkai errors --json
     """
-    with opened(library) as lib: table = lib.errors()
+    with opened(library) as lib: table, without = lib.errors(), lib.unmeasured()
     if json: return print_json(table[["path", "stage", "scorer", "reason"]].to_dict("records"))
     print("\n".join(failure_lines(table)) or "No picture failed.")
+    if not len(without): return
+    print("\nThese are no failures: a scorer has no value for them.")
+    for row in without[:20].itertuples(): print(f"{printable(row.path)}: {row.scorer}: {printable(row.reason)}")
+    if len(without) > 20: print(f"and {len(without) - 20:,} more")
 
 # %% ../../nbs/88_cli/20_ask.ipynb #50c5655d
 def top(by: Annotated[str | None, typer.Option(metavar="SCORER.OUTPUT", show_default=False,
@@ -148,10 +152,10 @@ def info(file: Annotated[str, typer.Argument(metavar="FILE", help="A picture, or
     if json:
         facts = dict(path=path, digest=digest, paths=known["paths"] if known else [path], tags=known["tags"] if known else [])
         return print_json(facts | dict(metadata=record and record.to_dict(), scores=known["scores"].to_dict("records") if known else [],
-                                       **_judged(known),
+                                       **_judged(known), unmeasured=known["unmeasured"] if known else {},
                                        errors=[dict(stage=row.stage, scorer=row.scorer, reason=row.reason) for row in errors]))
     _print_info(path, digest, record, known, errors)
-    if not errors and (known is None or not len(known["scores"])):
+    if not errors and (known is None or not len(known["scores"]) and not known["unmeasured"]):
         say(f"{'It changed since it was scored' if edited else 'It has no scores'}; make them: zenkai score {shlex.quote(path)}{hint(library)}")
 
 
@@ -189,10 +193,11 @@ def _print_info(path, digest, record, known, errors):
     if known: lines += [("also at", other) for other in known["paths"] if other != path]
     if known and known["tags"]: lines.append(("tags", ", ".join(known["tags"])))
     lines += [("error", failure(row)) for row in errors]
+    if known: lines += [("no value", f"{name}: {reason}") for name, reason in known["unmeasured"].items()]
     judged = _judged(known)
     lines += [("in words", f"{name}: {phrase}") for name, phrase in judged["in_words"].items()]
     found = judged["diagnosis"]
-    lines += [("diagnosis", one["sentence"]) for one in found or ()] + [("diagnosis", "nothing wrong found")]*(found == [])
+    lines += [("diagnosis", one["sentence"]) for one in found or ()] + [("diagnosis", "nothing plainly wrong")]*(found == [])
     for label, value in lines: print(f"{label:<12} {printable(str(value))}")
     if not known or not len(known["scores"]): return
     table = text_table("score", "value", "unit", "better", right=["value"])

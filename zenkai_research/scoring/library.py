@@ -349,7 +349,7 @@ def _best(output, conditions, down, n, cut=None):
 # %% ../../nbs/36_scoring/30_library.ipynb #048acb65
 @patch
 def picture(self: Library, which: str | os.PathLike) -> dict:
-    "What is known of one picture: digest, paths, tags, metadata (a Record), scores (a DataFrame)... Raises `LibraryError` if it is not here."
+    "Digest, paths, tags, metadata (a Record), scores (a DataFrame), unmeasured (scorer -> why)... of one picture. Raises `LibraryError` if it is not here."
     with self.database.read() as c:
         id = self._picture_id(which, c)
         one = c.execute(sa.select(t.pictures).where(t.pictures.c.id == id)).one()
@@ -360,8 +360,10 @@ def picture(self: Library, which: str | os.PathLike) -> dict:
     values = self._query(sa.select(current.c.scorer, current.c.output, t.scores.c.value, t.scores.c.low, t.scores.c.high, current.c.better,
                                    current.c.unit, current.c.help, current.c.fingerprint).join(t.scores, t.scores.c.output_id == current.c.id)
                          .where(t.scores.c.picture_id == id).order_by(current.c.id))
+    without = self._query(sa.select(current.c.scorer, t.unmeasured.c.reason).join(t.unmeasured, t.unmeasured.c.output_id == current.c.id)
+                          .where(t.unmeasured.c.picture_id == id))
     return dict(digest=one.digest, paths=list(paths.path), format=one.format, width=one.width, height=one.height, bytes=one.bytes, tags=words,
-                metadata=record and Record.from_dict(record), scores=values)
+                metadata=record and Record.from_dict(record), scores=values, unmeasured=dict(zip(without.scorer, without.reason, strict=True)))
 
 # %% ../../nbs/36_scoring/30_library.ipynb #766a0fdf
 @patch

@@ -249,7 +249,7 @@ def write_down(self: Run, window: list[Job], findings: dict[str, Finding]):
         problems = [(places[path].id, *problem) for path, job in zip(paths, window, strict=True) for problem in _problems(job, findings)]
         edited = [job.file.id for job in window if _edited(job, ids)]
         catalog.put_errors(c, run, [place.id for place in places.values()], list(self.plan.scorers), problems, edited)
-        catalog.use_scorers(c, [self.plan.outputs[name][0] for name in {name for finding in findings.values() for name in finding.values}], first=True)
+        catalog.use_scorers(c, [self.plan.outputs[name][0] for name in {name for f in findings.values() for name in (*f.values, *f.unmeasured)}], first=True)
     self._count(window, findings, ids)
 
 
@@ -298,7 +298,7 @@ def go_through(self: Run, sources: list[Source]):
         gone = {row.id: row for source in sources for row in self._gone(c, source)}
         missing, moved = catalog.miss_files(c, list(gone.values()), self.report.run)
         self.report.missing, self.report.moved, self.report.new = missing, moved, self.report.new - moved
-        if self.report.known or self.report.scored: catalog.use_scorers(c, self.plan.main_outputs)
+        if self.report.known or self.report.scored or self.report.unmeasured: catalog.use_scorers(c, self.plan.main_outputs)
 
 
 @patch
