@@ -31,7 +31,7 @@ class Expression:
 
     def test(self, values: Mapping) -> bool | None:
         "Whether it holds for one picture, from `scorer.output`, facts and `tags` by name; None where a value that matters is missing."
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no `test`")
 
     def leaves(self) -> list:
         "The comparisons and tags it is made of, those of named conditions too."
