@@ -8,6 +8,12 @@ import pytest
 from zenkai_research.core.settings import test_data
 
 PROJECT = Path(__file__).resolve().parents[1]
+PEAK = """
+def peak():  # MB that this process has held at most; Linux lets `ru_maxrss` begin with that of the process which started it
+    import re, resource
+    try: return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
+    except OSError: return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+"""  # to be put before the code of a child process
 os.environ["WANDB_MODE"] = "disabled"
 os.environ.setdefault("JUPYTER_PLATFORM_DIRS", "1")
 

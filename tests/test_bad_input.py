@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from conftest import PEAK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -181,8 +182,8 @@ def test_scorers_keep_nothing_between_calls():
 
 # ---- too large
 
-_HUGE = """
-import json, resource, sys, time, warnings
+_HUGE = PEAK + """
+import json, sys, time, warnings
 import cv2, numpy as np
 warnings.simplefilter("error")
 cv2.setNumThreads(2)
@@ -200,7 +201,7 @@ for name in sys.argv[2:]:
     try: check(scorer, scorer.score(*[[frame] for _ in scorer.needs]), 1); problem = ""
     except NotMeasurable as why: problem = ""
     except Exception as e: problem = f"{type(e).__name__}: {e}"
-    found[name] = problem, time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024
+    found[name] = problem, time.perf_counter() - start, peak()
 print(json.dumps(found))
 """
 

@@ -12,6 +12,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from conftest import PEAK
 from PIL import Image
 
 from zenkai_research import open_library
@@ -356,8 +357,8 @@ def test_metadata_and_facts_are_stored(where, data):
         assert library.picture(data / "metadata" / "jpg" / "Canon EOS 7D.jpg")["metadata"].camera_make == "Canon"
 
 
-MEMORY = """
-import resource, sys
+MEMORY = PEAK + """
+import sys
 import numpy as np
 from zenkai_research import open_library
 from zenkai_research.core.scorer import Output, Pixels, Scorer
@@ -368,7 +369,6 @@ class InBatches(Whole):
     name, needs, batch_size = "in_batches", (Pixels(224),), 32
     def score(self, frames): return np.array([self.measure(frame) for frame in frames])
 import cv2, scipy, pandas, blake3, pi_heif, PIL.Image, zenkai_research.scoring.pipeline
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before = peak()
 with open_library(sys.argv[1]) as library:
     report = library.score(sys.argv[2], [dict(whole=Whole, in_batches=InBatches)[sys.argv[3]]()], threads=2, progress=False)

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import PEAK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,15 +106,15 @@ def test_groups_are_the_connected_components(n, data):
 
 
 def test_memory_is_bounded_where_most_hashes_share_their_bands():
-    code = """
-import resource, numpy as np
+    code = PEAK + """
+import numpy as np
 from zenkai_research.similarity.hamming import groups, pairs
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 same = pairs(np.zeros(1_000_000, np.int64), 4)
 assert len(same[0]) == 999_999 and len(groups(same, 1_000_000)) == 1
 rng = np.random.default_rng(0)
 pairs(rng.integers(0, 2**50, 20_000, dtype=np.uint64), 4)  # 200 million meetings in the first band
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)/1024)
+print(peak() - before)
 """
     grown = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
     assert grown < 400, f"{grown:.0f} MB"

@@ -104,7 +104,7 @@ def check(scorer: Scorer,
           n: int,
           ) -> np.ndarray: # float64, shape (n, outputs, 3): value, low, high; low and high are NaN where no interval is claimed
     "`values` in one shape. Raises `ScorerFailed` where they are not what the scorer promised."
-    values = np.asarray(values, dtype=np.float64)
+    values = np.asarray(values, dtype=np.float64) + 0.0  # without negative zeros, which some databases keep and some do not
     k = len(scorer.outputs)
     if values.shape == (n, k): values = np.stack([values, np.full((n, k), np.nan), np.full((n, k), np.nan)], axis=2)
     if values.shape != (n, k, 3): raise ScorerFailed(f"{scorer.name} returned shape {values.shape}, not ({n}, {k})")
