@@ -33,16 +33,7 @@ DEFINED = { # condition -> (text, what it means)
 }
 
 
-_SHARES = { # of `metrics.style` and `metrics.document`, whose lessons say which pictures their shares are of
-    "% of pictures": "% of the reference photographs", "one picture in ten": "one reference photograph in ten",
-    "nine pictures of ten": "nine reference photographs of ten", "no photograph": "of 836 reference photographs, none",
-    "one photograph": "of 836 reference photographs, one",
-}
-
-
-def _sentence(text):
-    for short, said in _SHARES.items(): text = text.replace(short, said)
-    return f"{text[:1].upper()}{text[1:]}."
+def _sentence(text): return f"{text[:1].upper()}{text[1:]}."
 
 
 def conditions() -> dict[str, Condition]:

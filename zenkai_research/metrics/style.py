@@ -219,7 +219,7 @@ class Limit(NamedTuple):
 
 
 _SUBJECT = Limit("subject.score", ">", CLEAR, "a clear subject: one in ten pictures without any gets as far")
-_ONE_HUE = Limit("monochrome.score", ">", ONE_HUE, "less than 1.5 CIELAB units of other colour in gray pictures, hardly seen; 3 % of pictures")
+_ONE_HUE = Limit("monochrome.score", ">", ONE_HUE, "less than 1.5 CIELAB units of other colour in gray pictures, hardly seen; 3 % of the reference photographs")
 _COLOR = Limit("monochrome.score", "<", ONE_HUE, "not monochrome")
 
 TAGS = { # tag -> conditions, all of which hold
@@ -228,33 +228,34 @@ TAGS = { # tag -> conditions, all of which hold
     "sepia": [_ONE_HUE, Limit("monochrome.tint", ">", 6, "twice what is just seen"), Limit("monochrome.hue", ">", 40, "redder is no brown"),
               Limit("monochrome.hue", "<", 100, "greener is no brown")],
     "toned": [_ONE_HUE, Limit("monochrome.tint", ">", 6, "twice what is just seen")],
-    "high key": [Limit("tone.light", ">", HIGH_KEY, "most of the picture in the upper third of the tones; 1 % of pictures"),
+    "high key": [Limit("tone.light", ">", HIGH_KEY, "most of the picture in the upper third of the tones; 1 % of the reference photographs"),
                  Limit("tone.dark", "<", 0.1, "hardly any dark tone")],
-    "low key": [Limit("tone.dark", ">", LOW_KEY, "most of the picture in the lower third of the tones; 16 % of pictures"),
+    "low key": [Limit("tone.dark", ">", LOW_KEY, "most of the picture in the lower third of the tones; 16 % of the reference photographs"),
                 Limit("tone.light", "<", 0.1, "hardly any light tone")],
-    "silhouette": [Limit("tone.silhouette", ">", 0.5, "half way between missing and present for its weakest sign; 2 % of pictures")],
-    "high contrast": [Limit("tone.range", ">", 226, "one picture in ten has a wider range of tones")],
-    "low contrast": [Limit("tone.range", "<", 98, "one picture in ten has a narrower one")],
+    "silhouette": [Limit("tone.silhouette", ">", 0.5, "half way between missing and present for its weakest sign; 2 % of the reference photographs")],
+    "high contrast": [Limit("tone.range", ">", 226, "one reference photograph in ten has a wider range of tones")],
+    "low contrast": [Limit("tone.range", "<", 98, "one reference photograph in ten has a narrower one")],
     "vivid": [Limit("colorfulness.score", ">", 82, "highly colourful to the observers of Hasler and Suesstrunk (2003)")],
     "muted": [Limit("colorfulness.score", "<", 15, "slightly colourful to the observers of Hasler and Suesstrunk (2003)"), _COLOR],
-    "warm": [Limit("warmth.warm", ">", 0.5, "most of the picture has warm colours; 7 % of pictures"),
+    "warm": [Limit("warmth.warm", ">", 0.5, "most of the picture has warm colours; 7 % of the reference photographs"),
              Limit("warmth.cool", "<", 0.1, "hardly any cool ones")],
-    "cool": [Limit("warmth.cool", ">", 0.5, "most of the picture has cool colours; 4 % of pictures"),
+    "cool": [Limit("warmth.cool", ">", 0.5, "most of the picture has cool colours; 4 % of the reference photographs"),
              Limit("warmth.warm", "<", 0.1, "hardly any warm ones")],
-    "minimal": [Limit("simplicity.score", ">", 0.75, "three quarters of the frame without detail; 5 % of pictures")],
+    "minimal": [Limit("simplicity.score", ">", 0.75, "three quarters of the frame without detail; 5 % of the reference photographs")],
     "textured": [Limit("texture.score", ">", TEXTURED, "above every sample photograph that is not a close-up of a texture"),
                  Limit("simplicity.score", "<", 0.05, "no quiet place in the frame")],
-    "symmetric": [Limit("symmetry.score", ">", SYMMETRIC, "the even part of the rows outweighs the odd one four to one; 5 % of pictures")],
-    "symmetric top to bottom": [Limit("symmetry.reflection", ">", SYMMETRIC, "as from left to right; 2 % of pictures")],
+    "symmetric": [Limit("symmetry.score", ">", SYMMETRIC, "the even part of the rows outweighs the odd one four to one; 5 % of the reference photographs")],
+    "symmetric top to bottom": [Limit("symmetry.reflection", ">", SYMMETRIC, "as from left to right; 2 % of the reference photographs")],
     "centred": [_SUBJECT, Limit("thirds.center", ">", 0.95, "within 0.054 of the middle, a third of the way to the nearest third line")],
     "rule of thirds": [_SUBJECT, Limit("thirds.score", ">", 0.95, "within 0.054 of a power point")],
-    "diagonal": [Limit("diagonal.score", ">", 0.3, "three tenths of all line along the diagonals, where chance gives four in fifteen; 3 % of pictures")],
-    "leading lines": [Limit("lines.score", ">", LEADING, "above what random strokes reach; 1 % of pictures")],
-    "soft background": [_SUBJECT, Limit("subject.focus", ">", SOFT_GROUND, "4 % of pictures"),
+    "diagonal": [Limit("diagonal.score", ">", 0.3, "three tenths of all line along the diagonals, where chance gives four in fifteen; "
+                       "3 % of the reference photographs")],
+    "leading lines": [Limit("lines.score", ">", LEADING, "above what random strokes reach; 1 % of the reference photographs")],
+    "soft background": [_SUBJECT, Limit("subject.focus", ">", SOFT_GROUND, "4 % of the reference photographs"),
                         Limit("tone.dark", "<", LOW_KEY, "in the dark nothing is told from soft")],
-    "large subject": [_SUBJECT, Limit("subject.share", ">", 0.4, "the subject covers more of the frame than in nine pictures of ten")],
-    "page": [Limit("document.score", ">", 0.5, "half way between missing and present for its weakest sign; no photograph")],
-    "screenshot": [Limit("document.screenshot", ">", 0.5, "half way between missing and present for its weakest sign; one photograph")],
+    "large subject": [_SUBJECT, Limit("subject.share", ">", 0.4, "the subject covers more of the frame than in nine reference photographs of ten")],
+    "page": [Limit("document.score", ">", 0.5, "half way between missing and present for its weakest sign; of 836 reference photographs, none")],
+    "screenshot": [Limit("document.screenshot", ">", 0.5, "half way between missing and present for its weakest sign; of 836 reference photographs, one")],
 }
 
 
